@@ -1,0 +1,74 @@
+"""What a run tells: a stream of events that the terminal, the page and the log file read alike."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from penjing.core.errors import DataError
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened: `kind` ("step", "eval", "sample", "save", ...) and its figures."""
+
+    kind: str
+    data: Mapping[str, Any]
+    time: float = field(default_factory=time.time)  # seconds since the epoch
+
+
+Listener = Callable[[Event], None]
+
+
+class JsonLines:
+    """A listener that appends each event to a file, one JSON object a line."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8")
+
+    def __call__(self, event: Event) -> None:
+        row = {"event": event.kind, "time": round(event.time, 3), **event.data}
+        # JSON has no NaN and no infinity: they are written as their names.
+        row = {
+            k: str(v) if isinstance(v, float) and not math.isfinite(v) else v
+            for k, v in row.items()
+        }
+        self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> "JsonLines":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """The events of a log, in order; a last line cut short by a kill is left out.
+
+    Raises:
+        DataError: a line in the middle of the log is not JSON.
+    """
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
+        try:
+            row = json.loads(line)
+            yield Event(row.pop("event"), row, row.pop("time"))
+        except (json.JSONDecodeError, KeyError) as error:
+            if number == len(lines):
+                return
+            raise DataError(f"{path}, line {number}: not an event ({error}).") from error

@@ -1,0 +1,88 @@
+"""Files and directories that are there whole or not at all."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from penjing.core.errors import StorageError
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write into one clear error."""
+    try:
+        yield
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: "the disk is full; free some space and run again",
+            errno.EDQUOT: "the disk quota is used up; free some space and run again",
+            errno.EACCES: "permission denied; choose a place that you may write to",
+            errno.EPERM: "permission denied; choose a place that you may write to",
+            errno.EROFS: "the file system is read-only; choose another place",
+            errno.ENOTDIR: "a file stands where a folder is needed; choose another place",
+            errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+        }
+        if error.errno not in reasons:
+            raise
+        raise StorageError(f"Cannot write {path}: {reasons[error.errno]}.") from error
+
+
+@contextmanager
+def atomic_directory(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Fill a temporary directory beside `target`; it becomes `target` only when all went well.
+
+    On any error, Ctrl-C included, the temporary directory is removed and `target` is as before.
+
+    Raises:
+        StorageError: `target` exists and `replace` is false, or the disk refuses.
+    """
+    if target.exists() and not replace:
+        raise StorageError(f"{target} exists already. Choose another place, or remove it first.")
+    with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(
+            tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        )
+        try:
+            scratch.chmod(0o755)
+            yield scratch
+            _sync(scratch)
+            if target.exists():
+                old = scratch.with_suffix(".old")
+                target.rename(old)
+                scratch.rename(target)
+                shutil.rmtree(old)
+            else:
+                scratch.rename(target)
+        except BaseException:
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def atomic_file(target: Path) -> Iterator[Path]:
+    """Write a temporary file beside `target`; it replaces `target` only when all went well."""
+    with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        os.close(handle)
+        scratch = Path(name)
+        try:
+            yield scratch
+            scratch.chmod(0o644)
+            scratch.replace(target)
+        except BaseException:
+            scratch.unlink(missing_ok=True)
+            raise
+
+
+def _sync(folder: Path) -> None:
+    """Ask the disk to have it all before the rename makes it visible."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
