@@ -1,0 +1,86 @@
+"""What a model is: its family and sizes, frozen. No torch here, so that settings load at once."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from penjing.core.errors import ConfigError
+
+FamilyName = Literal["gpt2", "llama", "qwen3"]
+PositionName = Literal["learned", "sinusoidal", "rope", "alibi", "none"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The sizes of one model. Zeros are filled in by `resolve`: they follow from the others.
+
+    Raises:
+        ConfigError: sizes that do not fit together, from `resolve`.
+    """
+
+    family: FamilyName = "qwen3"
+    vocab_size: int = 0  # rows of the embedding table; from the tokenizer
+    context_length: int = 256  # T: positions that it is trained on
+    n_layer: int = 4  # the dial: the other sizes follow from it
+    n_embd: int = 0  # C: width of the residual stream; 0: 64 for every layer
+    n_head: int = 0  # H: query heads; 0: one for every 64 channels
+    n_kv_head: int = 0  # key/value heads, shared by groups of query heads; 0: n_head
+    head_dim: int = 0  # D: channels of one head; 0: n_embd / n_head
+    n_inner: int = 0  # width of the feed-forward network; 0: the family's usual ratio
+    position: PositionName | None = None  # None: the family's own
+    rope_theta: float = 10000.0
+    norm_eps: float = 1e-6
+    dropout: float = 0.0
+    tie_embeddings: bool = True
+    attention_bias: bool = False  # llama, qwen3: biases in attention (gpt2 has them everywhere)
+
+    def resolve(self) -> "ModelConfig":
+        """The same model with every size spelled out and checked."""
+        gpt2 = self.family == "gpt2"
+        n_embd = self.n_embd or 64 * self.n_layer
+        n_head = self.n_head or max(1, n_embd // 64)
+        # Llama's 8/3 keeps the parameters of GPT-2's 4x, with three matrices instead of two.
+        # Rounded to a multiple of 32, the block size of the common quantized formats.
+        n_inner = self.n_inner or (4 * n_embd if gpt2 else max(32, round(n_embd / 12) * 32))
+        full = replace(
+            self,
+            n_embd=n_embd,
+            n_head=n_head,
+            n_kv_head=self.n_kv_head or n_head,
+            head_dim=self.head_dim or n_embd // n_head,
+            n_inner=n_inner,
+            position=self.position or ("learned" if gpt2 else "rope"),
+        )
+        full._check()
+        return full
+
+    def _check(self) -> None:
+        for name in (
+            "vocab_size",
+            "context_length",
+            "n_layer",
+            "n_embd",
+            "n_head",
+            "n_kv_head",
+            "head_dim",
+        ):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"model.{name} must be at least 1, got {getattr(self, name)}.")
+        if self.n_head % self.n_kv_head:
+            raise ConfigError(
+                f"model.n_head ({self.n_head}) must be a multiple of "
+                f"model.n_kv_head ({self.n_kv_head})."
+            )
+        if self.position == "rope" and self.head_dim % 2:
+            raise ConfigError(
+                f"RoPE turns pairs of channels: model.head_dim ({self.head_dim}) must be even."
+            )
+        if self.family == "gpt2" and (
+            self.n_kv_head != self.n_head or self.head_dim * self.n_head != self.n_embd
+        ):
+            raise ConfigError(
+                "A gpt2 model has n_kv_head = n_head and n_head * head_dim = n_embd; "
+                f"got n_head {self.n_head}, n_kv_head {self.n_kv_head}, head_dim {self.head_dim}, "
+                f"n_embd {self.n_embd}."
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"model.dropout must be from 0 to below 1, got {self.dropout}.")

@@ -1,0 +1,78 @@
+"""GPT-2 (Radford et al. 2019): LayerNorm, GELU, biases, learned positions, tied head."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from penjing.model.attention import attend
+from penjing.model.base import Pass, Transformer
+from penjing.model.config import ModelConfig
+from penjing.model.positions import rotate
+from penjing.model.trace import Tap
+
+
+class Attention(nn.Module):
+    """Multi-head causal self-attention."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.config, self.layer = config, layer
+        self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd)
+        self.output = nn.Linear(config.n_embd, config.n_embd)
+        self.weights = Tap()  # (B, H, Tq, Tk)
+
+    def forward(self, x: Tensor, shared: Pass) -> Tensor:
+        batch, length, width = x.shape
+        qkv = self.qkv(x).view(batch, length, 3, self.config.n_head, self.config.head_dim)
+        q, k, v = qkv.unbind(2)  # each (B, T, H, D)
+        if shared.rotation is not None:
+            q, k = rotate(q, shared.rotation), rotate(k, shared.rotation)
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, H, T, D)
+        if shared.cache is not None:
+            k, v = shared.cache.append(self.layer, k, v)
+        dropout = self.config.dropout if self.training else 0.0
+        y = attend(q, k, v, shared.bias, causal=shared.causal, dropout=dropout, tap=self.weights)
+        mixed: Tensor = self.output(y.transpose(1, 2).reshape(batch, length, width))
+        return mixed
+
+
+class FeedForward(nn.Module):
+    """Each position by itself: widen, bend, narrow."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.up = nn.Linear(config.n_embd, config.n_inner)
+        self.down = nn.Linear(config.n_inner, config.n_embd)
+        self.activation = Tap()  # (B, T, n_inner)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.down(self.activation(F.gelu(self.up(x), approximate="tanh")))
+        return y
+
+
+class Block(nn.Module):
+    """Two residual steps. The second starts from the result of the first, not from the input."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(config.n_embd, eps=config.norm_eps)
+        self.attention = Attention(config, layer)
+        self.norm2 = nn.LayerNorm(config.n_embd, eps=config.norm_eps)
+        self.feed_forward = FeedForward(config)
+        self.dropout = nn.Dropout(config.dropout)
+        self.residual = Tap()  # (B, T, C)
+
+    def forward(self, x: Tensor, shared: Pass) -> Tensor:
+        x = x + self.dropout(self.attention(self.norm1(x), shared))
+        x = x + self.dropout(self.feed_forward(self.norm2(x)))
+        residual: Tensor = self.residual(x)
+        return residual
+
+
+class GPT2(Transformer):
+    """Hugging Face's `GPT2LMHeadModel`, with any position encoding of the table."""
+
+    def make_block(self, layer: int) -> Block:
+        return Block(self.config, layer)
+
+    def make_norm(self) -> nn.LayerNorm:
+        return nn.LayerNorm(self.config.n_embd, eps=self.config.norm_eps)

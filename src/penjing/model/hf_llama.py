@@ -1,0 +1,105 @@
+"""Llama and Qwen3 as Hugging Face writes them: their config.json and their tensor names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from penjing.core.errors import CheckpointError
+from penjing.model.config import ModelConfig
+from penjing.model.weights import Rule
+
+IGNORE = (".rotary_emb.inv_freq",)  # a table that old checkpoints store
+EXPECTED = {  # settings that we compute in one way only
+    "hidden_act": ("silu",),
+    "mlp_bias": (False,),
+    "use_sliding_window": (False,),
+}
+
+
+def canonical(name: str) -> str:
+    return name
+
+
+def native(config: ModelConfig) -> bool:
+    """Whether Hugging Face's model computes the same as ours with this configuration."""
+    return config.position == "rope"
+
+
+def to_config(config: ModelConfig) -> dict[str, Any]:
+    return {
+        "model_type": config.family,
+        "vocab_size": config.vocab_size,
+        "max_position_embeddings": config.context_length,
+        "hidden_size": config.n_embd,
+        "num_hidden_layers": config.n_layer,
+        "num_attention_heads": config.n_head,
+        "num_key_value_heads": config.n_kv_head,
+        "head_dim": config.head_dim,
+        "intermediate_size": config.n_inner,
+        "hidden_act": "silu",
+        "rms_norm_eps": config.norm_eps,
+        "rope_theta": config.rope_theta,  # read by transformers 4 and by llama.cpp's converter
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
+        "attention_dropout": config.dropout,
+        "attention_bias": config.attention_bias,
+        "tie_word_embeddings": config.tie_embeddings,
+    }
+
+
+def from_config(data: Mapping[str, Any]) -> ModelConfig:
+    rope = data.get("rope_parameters") or data.get("rope_scaling") or {}
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind != "default":
+        raise CheckpointError(
+            f"config.json asks for RoPE scaling {kind!r}, which this version cannot compute. "
+            "Use a checkpoint without rope_scaling."
+        )
+    n_head = data["num_attention_heads"]
+    return ModelConfig(
+        family=data["model_type"],
+        vocab_size=data["vocab_size"],
+        context_length=data["max_position_embeddings"],
+        n_layer=data["num_hidden_layers"],
+        n_embd=data["hidden_size"],
+        n_head=n_head,
+        n_kv_head=data.get("num_key_value_heads") or n_head,
+        head_dim=data.get("head_dim") or data["hidden_size"] // n_head,
+        n_inner=data["intermediate_size"],
+        rope_theta=float(rope.get("rope_theta", data.get("rope_theta", 10000.0))),
+        norm_eps=data.get("rms_norm_eps", 1e-6),
+        dropout=data.get("attention_dropout", 0.0),
+        attention_bias=data.get("attention_bias", False),
+        tie_embeddings=data.get("tie_word_embeddings", False),
+    )
+
+
+def rules(config: ModelConfig) -> list[Rule]:
+    q, kv = config.n_head * config.head_dim, config.n_kv_head * config.head_dim
+    out = [Rule("embedding.weight", ("model.embed_tokens.weight",))]
+    if config.position == "learned":
+        out.append(Rule("position.table.weight", ("model.embed_positions.weight",)))
+    for i in range(config.n_layer):
+        ours, theirs = f"layers.{i}", f"model.layers.{i}"
+        for kind in ("weight", "bias") if config.attention_bias else ("weight",):
+            parts = tuple(f"{theirs}.self_attn.{p}_proj.{kind}" for p in "qkv")
+            out.append(Rule(f"{ours}.attention.qkv.{kind}", parts, rows=(q, kv, kv)))
+            out.append(
+                Rule(f"{ours}.attention.output.{kind}", (f"{theirs}.self_attn.o_proj.{kind}",))
+            )
+        parts = tuple(f"{theirs}.mlp.{p}_proj.weight" for p in ("gate", "up"))
+        rows = (config.n_inner, config.n_inner)
+        out.append(Rule(f"{ours}.feed_forward.gate_up.weight", parts, rows=rows))
+        names = {
+            "feed_forward.down": "mlp.down_proj",
+            "norm1": "input_layernorm",
+            "norm2": "post_attention_layernorm",
+        }
+        if config.family == "qwen3":
+            names |= {
+                "attention.q_norm": "self_attn.q_norm",
+                "attention.k_norm": "self_attn.k_norm",
+            }
+        out += [Rule(f"{ours}.{a}.weight", (f"{theirs}.{b}.weight",)) for a, b in names.items()]
+    out.append(Rule("norm.weight", ("model.norm.weight",)))
+    if not config.tie_embeddings:
+        out.append(Rule("unembedding.weight", ("lm_head.weight",)))
+    return out

@@ -1,0 +1,90 @@
+"""Llama and Qwen3: RMSNorm, RoPE, SwiGLU, grouped-query attention, no biases.
+
+Touvron et al. 2023 (Llama); Yang et al. 2025 (Qwen3), which adds a norm on queries and keys.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from penjing.model.attention import attend
+from penjing.model.base import Pass, Transformer
+from penjing.model.config import ModelConfig
+from penjing.model.positions import rotate
+from penjing.model.trace import Tap
+
+
+class Attention(nn.Module):
+    """Causal self-attention; groups of query heads share one key/value head."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.config, self.layer = config, layer
+        heads = config.n_head + 2 * config.n_kv_head
+        bias = config.attention_bias
+        self.qkv = nn.Linear(config.n_embd, heads * config.head_dim, bias=bias)
+        self.output = nn.Linear(config.n_head * config.head_dim, config.n_embd, bias=bias)
+        if config.family == "qwen3":
+            self.q_norm = nn.RMSNorm(config.head_dim, eps=config.norm_eps)
+            self.k_norm = nn.RMSNorm(config.head_dim, eps=config.norm_eps)
+        self.weights = Tap()  # (B, H, Tq, Tk)
+
+    def forward(self, x: Tensor, shared: Pass) -> Tensor:
+        batch, length, _ = x.shape
+        n_head, n_kv_head = self.config.n_head, self.config.n_kv_head
+        qkv = self.qkv(x).view(batch, length, n_head + 2 * n_kv_head, self.config.head_dim)
+        q, k, v = qkv.split((n_head, n_kv_head, n_kv_head), dim=2)  # (B, T, heads, D)
+        if self.config.family == "qwen3":
+            q, k = self.q_norm(q), self.k_norm(k)
+        if shared.rotation is not None:
+            q, k = rotate(q, shared.rotation), rotate(k, shared.rotation)
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, heads, T, D)
+        if shared.cache is not None:
+            k, v = shared.cache.append(self.layer, k, v)
+        dropout = self.config.dropout if self.training else 0.0
+        y = attend(q, k, v, shared.bias, causal=shared.causal, dropout=dropout, tap=self.weights)
+        mixed: Tensor = self.output(y.transpose(1, 2).reshape(batch, length, -1))
+        return mixed
+
+
+class FeedForward(nn.Module):
+    """SwiGLU (Shazeer 2020): one half of the wide layer opens the gate for the other."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(config.n_embd, 2 * config.n_inner, bias=False)
+        self.down = nn.Linear(config.n_inner, config.n_embd, bias=False)
+        self.activation = Tap()  # (B, T, n_inner)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        y: Tensor = self.down(self.activation(F.silu(gate) * up))
+        return y
+
+
+class Block(nn.Module):
+    """Two residual steps. The second starts from the result of the first, not from the input."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.norm1 = nn.RMSNorm(config.n_embd, eps=config.norm_eps)
+        self.attention = Attention(config, layer)
+        self.norm2 = nn.RMSNorm(config.n_embd, eps=config.norm_eps)
+        self.feed_forward = FeedForward(config)
+        self.dropout = nn.Dropout(config.dropout)
+        self.residual = Tap()  # (B, T, C)
+
+    def forward(self, x: Tensor, shared: Pass) -> Tensor:
+        x = x + self.dropout(self.attention(self.norm1(x), shared))
+        x = x + self.dropout(self.feed_forward(self.norm2(x)))
+        residual: Tensor = self.residual(x)
+        return residual
+
+
+class Llama(Transformer):
+    """Hugging Face's `LlamaForCausalLM` and `Qwen3ForCausalLM`, with any position encoding."""
+
+    def make_block(self, layer: int) -> Block:
+        return Block(self.config, layer)
+
+    def make_norm(self) -> nn.RMSNorm:
+        return nn.RMSNorm(self.config.n_embd, eps=self.config.norm_eps)

@@ -1,0 +1,123 @@
+"""How a model is told the order of its tokens: one table of position encodings.
+
+Self-attention alone sees a bag of tokens. There are three places where order can enter, and each
+encoding uses one of them:
+
+    embed     add something to the token's embedding       learned, sinusoidal
+    rotation  turn queries and keys by their position      rope
+    bias      subtract from the attention scores           alibi
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from penjing.core.errors import ConfigError
+from penjing.core.table import Table
+from penjing.model.config import ModelConfig
+
+Rotation = tuple[Tensor, Tensor]  # cos and sin, each (T, 1, D/2)
+
+
+class PositionEncoding(nn.Module):
+    """No encoding at all: the base of the others, and the table's "none"."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def embed(self, x: Tensor, positions: Tensor) -> Tensor:
+        """Embeddings (B, T, C) at positions (T,) -> (B, T, C)."""
+        return x
+
+    def rotation(self, positions: Tensor, dtype: torch.dtype) -> Rotation | None:
+        """The turn of queries and keys at positions (T,), or None."""
+        return None
+
+    def bias(self, queries: Tensor, keys: Tensor, dtype: torch.dtype) -> Tensor | None:
+        """(H, Tq, Tk): added to the scores of query positions (Tq,) on key positions (Tk,)."""
+        return None
+
+
+class Learned(PositionEncoding):
+    """One trained vector a position (GPT-2). Nothing is known beyond the trained length."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.table = nn.Embedding(config.context_length, config.n_embd)
+
+    def embed(self, x: Tensor, positions: Tensor) -> Tensor:
+        if positions.numel() and int(positions.max()) >= self.table.num_embeddings:
+            raise ConfigError(
+                f"Position {int(positions.max())} was asked for, but learned positions end at "
+                f"{self.table.num_embeddings - 1}. Use a shorter text, or train with a longer "
+                "model.context_length."
+            )
+        embedded: Tensor = x + self.table(positions)
+        return embedded
+
+
+class Sinusoidal(PositionEncoding):
+    """Sines and cosines of falling frequency, not trained (Vaswani et al. 2017, section 3.5).
+
+    They are scaled to the initial size of the embeddings (std 0.02), where the paper scales the
+    embeddings up instead: else the position would drown the token.
+    """
+
+    def embed(self, x: Tensor, positions: Tensor) -> Tensor:
+        width = x.size(-1)
+        frequency = 10000.0 ** (-torch.arange(0, width, 2, device=x.device) / width)
+        angles = positions[:, None] * frequency  # (T, C/2)
+        waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]  # (T, C)
+        return x + (0.02 * math.sqrt(2.0) * waves).to(x.dtype)
+
+
+class Rotary(PositionEncoding):
+    """RoPE: pairs of channels turn with the position (Su et al. 2021).
+
+    A score then depends on the distance of query and key alone. The pairs are channel i and
+    i + D/2, as in the Llama checkpoints of Hugging Face.
+    """
+
+    def rotation(self, positions: Tensor, dtype: torch.dtype) -> Rotation:
+        width = self.config.head_dim
+        exponent = torch.arange(0, width, 2, device=positions.device).float() / width
+        angles = positions[:, None].float() * self.config.rope_theta**-exponent  # (T, D/2)
+        return angles.cos().to(dtype)[:, None], angles.sin().to(dtype)[:, None]
+
+
+class Alibi(PositionEncoding):
+    """A score loses `slope * distance`, with a slope for each head (Press et al. 2021)."""
+
+    def bias(self, queries: Tensor, keys: Tensor, dtype: torch.dtype) -> Tensor:
+        distance = (queries[:, None] - keys[None, :]).float()  # (Tq, Tk)
+        slopes = alibi_slopes(self.config.n_head).to(distance.device)
+        return (-slopes[:, None, None] * distance).to(dtype)
+
+
+def alibi_slopes(n_head: int) -> Tensor:
+    """The paper's geometric series (H,); between powers of two, every second of the next."""
+    power = 2 ** math.floor(math.log2(n_head))
+    slopes = [2 ** (-8 * (i + 1) / power) for i in range(power)]
+    between = [2 ** (-4 * (i + 1) / power) for i in range(0, 2 * (n_head - power), 2)]
+    return torch.tensor(slopes + between)
+
+
+def rotate(x: Tensor, rotation: Rotation) -> Tensor:
+    """Turn each pair of channels (i, i + D/2) of x (B, T, heads, D) by its position's angle."""
+    cos, sin = rotation
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
+
+
+POSITIONS: Table[type[PositionEncoding]] = Table(
+    "position encoding",
+    {
+        "learned": Learned,
+        "sinusoidal": Sinusoidal,
+        "rope": Rotary,
+        "alibi": Alibi,
+        "none": PositionEncoding,
+    },
+)
