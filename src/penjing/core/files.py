@@ -23,6 +23,7 @@ def storage_errors(path: Path) -> Iterator[None]:
             errno.EACCES: "permission denied; choose a place that you may write to",
             errno.EPERM: "permission denied; choose a place that you may write to",
             errno.EROFS: "the file system is read-only; choose another place",
+            errno.EEXIST: "a file stands where a folder is needed; choose another place",
             errno.ENOTDIR: "a file stands where a folder is needed; choose another place",
             errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
         }
@@ -47,20 +48,20 @@ def atomic_directory(target: Path, *, replace: bool = False) -> Iterator[Path]:
         scratch = Path(
             tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         )
+        old = scratch.with_suffix(".old")
         try:
             scratch.chmod(0o755)
             yield scratch
             _sync(scratch)
             if target.exists():
-                old = scratch.with_suffix(".old")
                 target.rename(old)
-                scratch.rename(target)
-                shutil.rmtree(old)
-            else:
-                scratch.rename(target)
+            scratch.rename(target)
         except BaseException:
+            if old.exists() and not target.exists():
+                old.rename(target)
             shutil.rmtree(scratch, ignore_errors=True)
             raise
+        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

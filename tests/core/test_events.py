@@ -1,0 +1,40 @@
+"""The log: one JSON object a line, readable also after a kill."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from penjing.core.errors import DataError
+from penjing.core.events import Event, JsonLines, read_events
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    events = [Event("step", {"loss": 1.5}, 1.0), Event("sample", {"text": "床前明月光\n"}, 2.0)]
+    with JsonLines(log) as write:
+        for event in events:
+            write(event)
+    assert list(read_events(log)) == events
+
+
+def test_it_is_json_even_for_what_is_no_number(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    with JsonLines(log) as write:
+        write(Event("step", {"loss": math.nan, "eta": math.inf}))
+    row = json.loads(log.read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert (row["loss"], row["eta"]) == ("nan", "inf")
+
+
+def test_a_last_line_cut_short_is_left_out(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    log.write_text('{"event": "a", "time": 1}\n{"event": "b", "ti')
+    assert [e.kind for e in read_events(log)] == ["a"]
+
+
+def test_a_broken_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    log.write_text('{"event": "a", "time": 1}\nnonsense\n{"event": "b", "time": 2}\n')
+    with pytest.raises(DataError, match="line 2"):
+        list(read_events(log))

@@ -1,0 +1,82 @@
+"""Whole or not at all."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from penjing.core.errors import StorageError
+from penjing.core.files import atomic_directory, atomic_file, storage_errors
+
+
+def test_a_directory_appears_only_when_done(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "model"
+    with atomic_directory(target) as folder:
+        (folder / "a").write_text("1")
+        assert not target.exists()
+    assert (target / "a").read_text() == "1"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_after_an_error_all_is_as_before(tmp_path: Path, error: type[BaseException]) -> None:
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").write_text("kept")
+    with pytest.raises(error), atomic_directory(target, replace=True) as folder:
+        (folder / "new").write_text("half")
+        raise error
+    assert [p.name for p in tmp_path.rglob("*")] == ["model", "old"]
+
+
+def test_replacing_swaps_the_whole(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    for name in ("first", "second"):
+        with atomic_directory(target, replace=True) as folder:
+            (folder / name).write_text(name)
+    assert [p.name for p in tmp_path.rglob("*")] == ["model", "second"]
+
+
+def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with (
+        pytest.raises(StorageError, match="exists already"),
+        atomic_directory(tmp_path / "model"),
+    ):
+        pass
+
+
+def test_a_file_appears_only_when_done(tmp_path: Path) -> None:
+    target = tmp_path / "x.json"
+    target.write_text("old")
+    with pytest.raises(ValueError), atomic_file(target) as scratch:
+        scratch.write_text("half")
+        raise ValueError
+    assert target.read_text() == "old"
+    with atomic_file(target) as scratch:
+        scratch.write_text("new")
+    assert target.read_text() == "new" and list(tmp_path.iterdir()) == [target]
+
+
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StorageError, match="disk is full"),
+        atomic_directory(tmp_path / "model") as folder,
+    ):
+        (folder / "half").write_text("x")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(StorageError, match="a file stands where a folder is needed"),
+        atomic_directory(tmp_path / "file" / "model"),
+    ):
+        pass
+
+
+def test_other_errors_pass(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), storage_errors(tmp_path):
+        raise FileNotFoundError(errno.ENOENT, "gone")
