@@ -1,0 +1,138 @@
+"""The settings of a run. No torch here, so that the command line can show them at once."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from penjing.core.errors import ConfigError
+from penjing.model.config import ModelConfig
+from penjing.tokenizer.config import TokenizerConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which text, and how much of it is kept aside."""
+
+    sources: tuple[str, ...] = ("corpus:shakespeare",)  # files, folders, "-", or "corpus:NAME"
+    validation_fraction: float = 0.05  # of the bytes, by whole documents
+    exact_split: bool = False  # cut one document at exactly that fraction of its characters
+
+    def check(self) -> None:
+        """Raises ConfigError for values that cannot work."""
+        if not self.sources:
+            raise ConfigError("data.sources is empty: name files, a folder, or corpus:NAME.")
+        if not 0 < self.validation_fraction < 1:
+            raise ConfigError(
+                "data.validation_fraction must be above 0 and below 1, "
+                f"got {self.validation_fraction}: a run is judged by text that it did not see."
+            )
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Muon on the matrices and AdamW on the rest, or AdamW on all."""
+
+    name: Literal["muon", "adamw"] = "muon"
+    lr: float = 0.004  # AdamW: embeddings, head and norms (or everything)
+    muon_lr: float = 0.02  # Muon: the matrices inside the blocks
+    weight_decay: float = 0.0  # of matrices, times the learning rate, each step
+    beta1: float = 0.9
+    beta2: float = 0.95
+    momentum: float = 0.95  # of Muon
+    grad_clip: float = 1.0  # largest norm of all gradients together; 0: no limit
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """The learning rate over the run: up, level, down, all of it in straight lines."""
+
+    warmup_steps: int = 10
+    decay_fraction: float = 0.5  # the last part of the steps, in which the rate falls
+    final_fraction: float = 0.0  # of the peak, at the last step
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The one loop's settings, whatever the objective."""
+
+    steps: int = 1000
+    batch_size: int = 32  # sequences in one optimizer step
+    micro_batch_size: int = 0  # sequences computed at once (gradient accumulation); 0: all
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    init: Literal["scaled", "zero"] = "scaled"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of weights; masters are float32
+    device: str = "auto"
+    threads: int = 0  # CPU threads; 0: as many as there are processors
+    seed: int = 0
+    log_every: int = 10  # steps between two "step" events
+    eval_every: int = 200  # steps between two passes over the validation split; 0: at the end
+    sample_every: int = 0  # steps between two samples; 0: at the end
+    save_every: int = 0  # steps between two checkpoints; 0: at the end
+    sample_prompt: str = ""
+    sample_tokens: int = 100
+
+    def check(self) -> None:
+        """Raises ConfigError for values that cannot work."""
+        optimizer, schedule = self.optimizer, self.schedule
+        rules = {
+            "train.steps": (self.steps, self.steps >= 1, "at least 1"),
+            "train.batch_size": (self.batch_size, self.batch_size >= 1, "at least 1"),
+            "train.micro_batch_size": (
+                self.micro_batch_size,
+                self.micro_batch_size >= 0,
+                "0 or more",
+            ),
+            "train.threads": (self.threads, self.threads >= 0, "0 or more"),
+            "train.log_every": (self.log_every, self.log_every >= 1, "at least 1"),
+            "train.eval_every": (self.eval_every, self.eval_every >= 0, "0 or more"),
+            "train.sample_every": (self.sample_every, self.sample_every >= 0, "0 or more"),
+            "train.save_every": (self.save_every, self.save_every >= 0, "0 or more"),
+            "train.sample_tokens": (self.sample_tokens, self.sample_tokens >= 1, "at least 1"),
+            "train.optimizer.lr": (optimizer.lr, 0 < optimizer.lr < 10, "above 0"),
+            "train.optimizer.muon_lr": (optimizer.muon_lr, 0 < optimizer.muon_lr < 10, "above 0"),
+            "train.optimizer.weight_decay": (
+                optimizer.weight_decay,
+                0 <= optimizer.weight_decay < 10,
+                "0 or more",
+            ),
+            "train.optimizer.beta1": (optimizer.beta1, 0 <= optimizer.beta1 < 1, "in [0, 1)"),
+            "train.optimizer.beta2": (optimizer.beta2, 0 <= optimizer.beta2 < 1, "in [0, 1)"),
+            "train.optimizer.momentum": (
+                optimizer.momentum,
+                0 <= optimizer.momentum < 1,
+                "in [0, 1)",
+            ),
+            "train.optimizer.grad_clip": (
+                optimizer.grad_clip,
+                optimizer.grad_clip >= 0,
+                "0 or more",
+            ),
+            "train.schedule.warmup_steps": (
+                schedule.warmup_steps,
+                schedule.warmup_steps >= 0,
+                "0 or more",
+            ),
+            "train.schedule.decay_fraction": (
+                schedule.decay_fraction,
+                0 <= schedule.decay_fraction <= 1,
+                "in [0, 1]",
+            ),
+            "train.schedule.final_fraction": (
+                schedule.final_fraction,
+                0 <= schedule.final_fraction <= 1,
+                "in [0, 1]",
+            ),
+        }
+        for name, (value, good, rule) in rules.items():
+            if not good:
+                raise ConfigError(f"{name} must be {rule}, got {value}.")
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """A complete run: text -> tokenizer -> model."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)

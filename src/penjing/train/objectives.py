@@ -1,0 +1,40 @@
+"""An objective is what a model is trained for: batches, and a loss on them.
+
+There is one training loop. A method (next token, and later SFT, DPO, distillation) is an objective.
+"""
+
+from typing import Protocol
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from penjing.data.batches import Batch, RandomWindows
+from penjing.model.base import LanguageModel
+
+
+class Objective(Protocol):
+    """What the loop needs of a method."""
+
+    def batch(self) -> Batch:
+        """The next batch, of the full size of one optimizer step."""
+
+    def loss(self, model: LanguageModel, batch: Batch) -> Tensor:
+        """The mean loss over the batch's targets, a scalar to differentiate."""
+
+
+class NextToken:
+    """Maximum likelihood: at every position at once, the cross-entropy of the token that follows.
+
+    The causal mask lets one forward pass be T predictions, each from its own past.
+    """
+
+    def __init__(self, windows: RandomWindows) -> None:
+        self._windows = windows
+
+    def batch(self) -> Batch:
+        return self._windows.next()
+
+    def loss(self, model: LanguageModel, batch: Batch) -> Tensor:
+        device = next(model.parameters()).device
+        logits = model(batch.inputs.to(device))  # (B, T, V)
+        return F.cross_entropy(logits.flatten(0, 1).float(), batch.targets.to(device).flatten())

@@ -1,0 +1,148 @@
+"""Optimizers that keep float32 masters beside the weights that the model computes with.
+
+bf16 has 8 bits of mantissa: a step of less than 1/256 of a weight would be lost in it. So each step
+is made on a float32 copy, and the result is rounded into the model. When the model itself is
+float32, the masters are its own weights.
+"""
+
+from collections import defaultdict
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from penjing.model.base import LanguageModel
+from penjing.train.config import OptimizerConfig
+
+
+class Optimizer(Protocol):
+    """What the loop needs of an optimizer."""
+
+    def step(self, rate: float) -> None:
+        """One update from the parameters' gradients; `rate` is a factor of the peak rate."""
+
+
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), on float32 masters.
+
+    Vectors (norms, biases) are not decayed.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], config: OptimizerConfig) -> None:
+        self._parameters = parameters
+        self._masters = [_master(p) for p in parameters]
+        matrices = [m for m in self._masters if m.ndim >= 2]
+        vectors = [m for m in self._masters if m.ndim < 2]
+        self._lr = config.lr
+        self._adam = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": config.weight_decay},
+                {"params": vectors, "weight_decay": 0.0},
+            ],
+            lr=config.lr,
+            betas=(config.beta1, config.beta2),
+            fused=True,
+        )
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        for parameter, master in zip(self._parameters, self._masters, strict=True):
+            if parameter.grad is not None:
+                master.grad = parameter.grad.to(master.dtype)
+        for group in self._adam.param_groups:
+            group["lr"] = self._lr * rate
+        self._adam.step()
+        rounded = [
+            (p, m) for p, m in zip(self._parameters, self._masters, strict=True) if p is not m
+        ]
+        if rounded:
+            torch._foreach_copy_([p.data for p, _ in rounded], [m.data for _, m in rounded])
+
+
+class Muon:
+    """Momentum whose update is made orthogonal (Jordan et al. 2024), for matrices.
+
+    Matrices of one shape lie in one tensor (n, rows, columns), so that a step is a few large
+    products; the model's parameters are views of it.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], config: OptimizerConfig) -> None:
+        self._config = config
+        shapes: dict[tuple[int, ...], list[nn.Parameter]] = defaultdict(list)
+        for parameter in parameters:
+            shapes[tuple(parameter.shape)].append(parameter)
+        self._groups = [_Stack(group) for group in shapes.values()]
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        config = self._config
+        lr = config.muon_lr * rate
+        for stack in self._groups:
+            gradient = torch.stack([p.grad for p in stack.parameters if p.grad is not None]).float()
+            stack.momentum.lerp_(gradient, 1 - config.momentum)
+            update = orthogonalize(gradient.lerp_(stack.momentum, config.momentum))  # Nesterov
+            rows, columns = stack.masters.shape[-2:]
+            if config.weight_decay:
+                stack.masters.mul_(1 - lr * config.weight_decay)
+            # Tall matrices take larger steps, so that each output moves by about as much.
+            stack.masters.add_(update, alpha=-lr * max(1.0, rows / columns) ** 0.5)
+            if stack.weights is not stack.masters:
+                stack.weights.copy_(stack.masters)
+
+
+class _Stack:
+    """Parameters of one shape, their masters and momentum, each in one tensor."""
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        self.parameters = parameters
+        self.weights = torch.stack([p.detach() for p in parameters])  # (n, rows, columns)
+        self.masters = self.weights if self.weights.dtype == torch.float32 else self.weights.float()
+        self.momentum = torch.zeros_like(self.masters)
+        for parameter, weight in zip(parameters, self.weights, strict=True):
+            parameter.data = weight
+
+
+def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
+    """The nearest semi-orthogonal matrices to (n, rows, columns), roughly, in bf16.
+
+    Newton-Schulz with the quintic of Jordan et al. 2024: it brings all singular values near 1
+    (within about 0.7 .. 1.2) in five steps without computing them.
+    """
+    x: Tensor = matrices.bfloat16()
+    tall = x.size(-2) > x.size(-1)
+    if tall:
+        x = x.mT
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = 3.4445 * x + (2.0315 * (gram @ gram) - 4.7750 * gram) @ x
+    return x.mT if tall else x
+
+
+class Both:
+    """Several optimizers as one, each with its own parameters."""
+
+    def __init__(self, *optimizers: Optimizer) -> None:
+        self._optimizers = optimizers
+
+    def step(self, rate: float) -> None:
+        for optimizer in self._optimizers:
+            optimizer.step(rate)
+
+
+def build_optimizer(model: LanguageModel, config: OptimizerConfig) -> Optimizer:
+    """Muon on the matrices inside the blocks and AdamW on the rest, or AdamW on all."""
+    named = list(model.named_parameters())
+    if config.name == "adamw":
+        return AdamW([p for _, p in named], config)
+    inside = {name for name, p in named if p.ndim == 2 and name.startswith("layers.")}
+    return Both(
+        Muon([p for name, p in named if name in inside], config),
+        AdamW([p for name, p in named if name not in inside], config),
+    )
+
+
+def _master(parameter: nn.Parameter) -> nn.Parameter:
+    if parameter.dtype == torch.float32:
+        return parameter
+    return nn.Parameter(parameter.detach().float())

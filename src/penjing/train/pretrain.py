@@ -1,0 +1,266 @@
+"""Text -> tokenizer -> tokens -> trained model: one run, from settings to a checkpoint."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from penjing.core.config import to_dict
+from penjing.core.errors import StorageError
+from penjing.core.events import Event, JsonLines, Listener
+from penjing.core.files import storage_errors
+from penjing.core.types import SamplingParams
+from penjing.data.batches import RandomWindows, Tokens, encode_documents
+from penjing.data.documents import Split, split_documents
+from penjing.data.readers import read_documents
+from penjing.evaluate.loss import LossReport, evaluate_loss
+from penjing.generate.engine import generate
+from penjing.model.base import LanguageModel
+from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
+from penjing.model.families import build_model
+from penjing.model.runtime import cpu_count, fast_bfloat16, pick_device
+from penjing.tokenizer.tokenizer import Tokenizer
+from penjing.tokenizer.train import train_tokenizer
+from penjing.train.config import PretrainConfig, TrainConfig
+from penjing.train.loop import Hooks, Outcome, train
+from penjing.train.objectives import NextToken
+
+EVAL_TOKENS = 8192  # tokens of one forward pass in evaluation
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished (or interrupted) run."""
+
+    path: Path  # holds config.json, events.jsonl and model/
+    checkpoint: Checkpoint
+    figures: Mapping[str, Any]  # the "done" event's
+
+
+def pretrain(config: PretrainConfig, *, out: Path, listeners: Sequence[Listener] = ()) -> Run:
+    """Train a tokenizer and a model on the text that `config.data` names, into a new folder `out`.
+
+    Nothing is written before the text, the tokenizer and the model are known to be good.
+
+    Raises:
+        StorageError: `out` exists, or cannot be written.
+        DataError, TokenizerError, ConfigError, TrainingError: see their texts.
+    """
+    begin = time.perf_counter()
+    config.data.check()
+    config.train.check()
+    if out.exists():
+        raise StorageError(f"{out} exists already. Choose another place, or remove it first.")
+    tell = _Journal(listeners)
+    split = _read(config, tell)
+    tokenizer = _tokenizer(config, split, tell)
+    training = encode_documents(split.train, tokenizer)
+    validation = encode_documents(split.validation, tokenizer)
+    with _threads(config.train.threads), torch.random.fork_rng():
+        torch.manual_seed(config.train.seed)  # dropout draws from torch's own generator
+        model = _model(config, tokenizer, tell)
+        windows = RandomWindows(
+            training,
+            batch_size=config.train.batch_size,
+            context_length=model.config.context_length,
+            generator=torch.Generator().manual_seed(config.train.seed + 1),
+        )
+        tell("start", **_plan(config.train, model, training, validation))
+        with _run_folder(out, config, tell):
+            hooks = _hooks(config, model, tokenizer, training, validation, out, tell)
+            outcome = train(model, NextToken(windows), config.train, hooks)
+            figures = _figures(outcome) | {
+                "total_seconds": time.perf_counter() - begin,
+                "path": str(out),
+            }
+            tell("done", **figures)
+    return Run(out, Checkpoint.open(out / "model"), figures)
+
+
+def _read(config: PretrainConfig, tell: "_Journal") -> Split:
+    documents = read_documents(config.data.sources)
+    split = split_documents(
+        documents,
+        validation_fraction=config.data.validation_fraction,
+        exact=config.data.exact_split,
+    )
+    sizes = {
+        name: sum(len(d.text.encode()) for d in part)
+        for name, part in (("train", split.train), ("validation", split.validation))
+    }
+    tell(
+        "data",
+        documents=len(documents),
+        characters=sum(len(d.text) for d in documents),
+        bytes=sum(sizes.values()),
+        train_bytes=sizes["train"],
+        validation_bytes=sizes["validation"],
+        duplicates=split.duplicates,
+        sources=list(config.data.sources),
+    )
+    return split
+
+
+def _tokenizer(config: PretrainConfig, split: Split, tell: "_Journal") -> Tokenizer:
+    begin = time.perf_counter()
+    tokenizer = train_tokenizer((d.text for d in split.train), config.tokenizer)
+    probe = split.validation[0].text[:100_000]
+    tell(
+        "tokenizer",
+        kind=config.tokenizer.kind,
+        vocab_size=tokenizer.vocab_size,
+        seconds=time.perf_counter() - begin,
+        bytes_per_token=len(probe.encode()) / max(1, len(tokenizer.encode(probe))),
+    )
+    return tokenizer
+
+
+def _model(config: PretrainConfig, tokenizer: Tokenizer, tell: "_Journal") -> LanguageModel:
+    device = pick_device(config.train.device)
+    shape = replace(config.model, vocab_size=config.model.vocab_size or tokenizer.vocab_size)
+    model = build_model(shape, seed=config.train.seed, init=config.train.init)
+    half = config.train.precision == "bfloat16" or (
+        config.train.precision == "auto" and fast_bfloat16(device)
+    )
+    model.to(device=device, dtype=torch.bfloat16 if half else torch.float32)
+    c = model.config
+    tell(
+        "model",
+        family=c.family,
+        n_layer=c.n_layer,
+        n_embd=c.n_embd,
+        n_head=c.n_head,
+        n_kv_head=c.n_kv_head,
+        context_length=c.context_length,
+        vocab_size=c.vocab_size,
+        parameters=model.n_parameters(),
+        dtype="bfloat16" if half else "float32",
+        device=str(device),
+        threads=torch.get_num_threads(),
+    )
+    return model
+
+
+def _plan(
+    config: TrainConfig, model: LanguageModel, training: Tokens, validation: Tokens
+) -> dict[str, Any]:
+    per_step = config.batch_size * model.config.context_length
+    return {
+        "steps": config.steps,
+        "batch_size": config.batch_size,
+        "tokens_per_step": per_step,
+        "train_tokens": len(training.ids),
+        "validation_tokens": len(validation.ids),
+        "epochs": config.steps * per_step / len(training.ids),
+    }
+
+
+def _hooks(
+    config: PretrainConfig,
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    training: Tokens,
+    validation: Tokens,
+    out: Path,
+    tell: "_Journal",
+) -> Hooks:
+    """What the loop does beside its steps, for a model of text."""
+    context_length = model.config.context_length
+    last: list[LossReport] = []
+
+    def evaluate() -> LossReport:
+        batch_size = max(1, EVAL_TOKENS // context_length)
+        report = evaluate_loss(
+            model, validation, context_length=context_length, batch_size=batch_size
+        )
+        last[:] = [report]
+        return report
+
+    def sample() -> str:
+        params = SamplingParams(
+            temperature=0.8,
+            top_p=0.95,
+            max_new_tokens=config.train.sample_tokens,
+            seed=config.train.seed,
+        )
+        prompt = config.train.sample_prompt
+        return "".join(step.text for step in generate(model, tokenizer, prompt, params))
+
+    def save(step: int) -> Path:
+        figures: dict[str, Any] = {"step": step}
+        if last:
+            figures |= {"loss": last[0].loss, "bits_per_byte": last[0].bits_per_byte}
+        lineage = Lineage(
+            operation="pretrain", settings=to_dict(config), data=_hash(training), figures=figures
+        )
+        path = out / "model"
+        save_checkpoint(path, model=model, tokenizer=tokenizer, lineage=(lineage,), replace=True)
+        return path
+
+    return Hooks(evaluate=evaluate, sample=sample, save=save, tell=tell.emit)
+
+
+def _figures(outcome: Outcome) -> dict[str, Any]:
+    report = outcome.report
+    return {
+        "step": outcome.steps,
+        "loss": report.loss if report else None,
+        "perplexity": report.perplexity if report else None,
+        "bits_per_byte": report.bits_per_byte if report else None,
+        "train_seconds": outcome.seconds,
+        "interrupted": outcome.interrupted,
+    }
+
+
+def _hash(tokens: Tokens) -> str:
+    return hashlib.sha256(tokens.ids.numpy().tobytes()).hexdigest()
+
+
+class _Journal:
+    """Tells the listeners, and the log once the run's folder is there."""
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self._listeners = list(listeners)
+        self._past: list[Event] = []
+
+    def __call__(self, kind: str, /, **data: Any) -> None:
+        self.emit(Event(kind, data))
+
+    def emit(self, event: Event) -> None:
+        self._past.append(event)
+        for listener in self._listeners:
+            listener(event)
+
+    def join(self, listener: Listener) -> None:
+        """A late listener, told first what it missed."""
+        for event in self._past:
+            listener(event)
+        self._listeners.append(listener)
+
+
+@contextmanager
+def _run_folder(out: Path, config: PretrainConfig, tell: _Journal) -> Iterator[None]:
+    """The run's folder, with its settings and its log."""
+    with storage_errors(out):
+        out.mkdir(parents=True)
+        settings = json.dumps(to_dict(config), indent=2, ensure_ascii=False)
+        (out / "config.json").write_text(settings + "\n", encoding="utf-8")
+        with JsonLines(out / "events.jsonl") as log:
+            tell.join(log)
+            yield
+
+
+@contextmanager
+def _threads(wanted: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or cpu_count())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
