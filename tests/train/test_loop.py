@@ -3,6 +3,7 @@
 import math
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,12 +11,13 @@ from torch import Tensor
 
 from penjing.core.errors import TrainingError
 from penjing.core.events import Event
-from penjing.data.batches import Batch, RandomWindows, Tokens
+from penjing.data.batches import Batch, Tokens
 from penjing.evaluate.loss import LossReport
 from penjing.model.base import LanguageModel
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
 from penjing.train.config import OptimizerConfig, TrainConfig
+from penjing.train.curriculum import Curriculum
 from penjing.train.loop import Hooks, one_step, train
 from penjing.train.objectives import NextToken
 from penjing.train.optimizers import build_optimizer
@@ -24,8 +26,13 @@ IDS = torch.randint(20, (2000,), generator=torch.Generator().manual_seed(0))
 
 
 def objective(seed: int = 0) -> NextToken:
+    return NextToken(curriculum(seed))
+
+
+def curriculum(seed: int = 0, **settings: Any) -> Curriculum:
+    config = TrainConfig(batch_size=6, **settings)
     generator = torch.Generator().manual_seed(seed)
-    return NextToken(RandomWindows(Tokens(IDS, 2000, 1), 6, 16, generator))
+    return Curriculum(Tokens(IDS, 2000, 1), config, 16, generator)
 
 
 def model() -> LanguageModel:
@@ -55,7 +62,7 @@ class Recorder:
 
 @pytest.mark.parametrize("micro", [1, 2, 4, 6, 100])
 def test_micro_batches_make_the_same_step(micro: int) -> None:
-    batch = objective().batch()
+    batch = objective().batch(0)
     batch.targets[2, 5:] = -100  # parts with unequal shares
     results = []
     for size in (0, micro):
@@ -70,7 +77,7 @@ def test_micro_batches_make_the_same_step(micro: int) -> None:
 
 
 def test_the_loss_is_the_formula_of_every_position_at_once() -> None:
-    m, batch = model(), objective().batch()
+    m, batch = model(), objective().batch(0)
     logits = m(batch.inputs).double()
     expected = 0.0
     for b in range(6):
@@ -92,7 +99,7 @@ def test_clipping_limits_the_step() -> None:
                 grads = [p.grad.norm() for p in m.parameters() if p.grad is not None]
                 seen.append(float(torch.stack(grads).norm()))
 
-        _, norm = one_step(m, objective(), Watch(), objective().batch(), 1.0, config)
+        _, norm = one_step(m, objective(), Watch(), objective().batch(0), 1.0, config)
         sizes.append((norm, seen[0]))
     (norm, free), (same_norm, clipped) = sizes
     assert norm == pytest.approx(free, rel=1e-4) == pytest.approx(same_norm, rel=1e-4)
@@ -136,10 +143,9 @@ class Broken(NextToken):
 
 def test_nan_is_refused_and_not_saved() -> None:
     recorder = Recorder()
-    windows = RandomWindows(Tokens(IDS, 2000, 1), 6, 16, torch.Generator().manual_seed(0))
     config = TrainConfig(steps=10, batch_size=6)
     with pytest.raises(TrainingError, match="loss is nan at step 3"):
-        train(model(), Broken(windows), config, recorder.hooks)
+        train(model(), Broken(curriculum()), config, recorder.hooks)
     assert recorder.saved == []
 
 
@@ -157,10 +163,9 @@ class Interrupted(NextToken):
 
 def test_ctrl_c_finishes_the_step_and_saves() -> None:
     recorder = Recorder()
-    windows = RandomWindows(Tokens(IDS, 2000, 1), 6, 16, torch.Generator().manual_seed(0))
     before = signal.getsignal(signal.SIGINT)
     config = TrainConfig(steps=10, batch_size=6)
-    outcome = train(model(), Interrupted(windows), config, recorder.hooks)
+    outcome = train(model(), Interrupted(curriculum()), config, recorder.hooks)
     assert outcome.interrupted and outcome.steps == 4
     assert recorder.saved == [4]
     assert signal.getsignal(signal.SIGINT) is before

@@ -57,6 +57,8 @@ class TrainConfig:
     steps: int = 1000
     batch_size: int = 32  # sequences in one optimizer step
     micro_batch_size: int = 0  # sequences computed at once (gradient accumulation); 0: all
+    short_contexts: tuple[int, ...] = ()  # shorter windows to begin with, such as 64 128
+    short_fraction: float = 0.5  # of the steps, shared equally by those lengths
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     init: Literal["scaled", "zero"] = "scaled"
@@ -81,6 +83,16 @@ class TrainConfig:
                 self.micro_batch_size,
                 self.micro_batch_size >= 0,
                 "0 or more",
+            ),
+            "train.short_contexts": (
+                self.short_contexts,
+                all(n >= 1 for n in self.short_contexts),
+                "lengths of at least 1",
+            ),
+            "train.short_fraction": (
+                self.short_fraction,
+                0 <= self.short_fraction < 1,
+                "in [0, 1)",
             ),
             "train.threads": (self.threads, self.threads >= 0, "0 or more"),
             "train.log_every": (self.log_every, self.log_every >= 1, "at least 1"),

@@ -62,7 +62,7 @@ def train(model: LanguageModel, objective: Objective, config: TrainConfig, hooks
     model.train()
     with _interrupt_flag() as interrupted:
         for step in range(config.steps):
-            batch = objective.batch()
+            batch = objective.batch(step)
             factor = rate(step, config.steps, config.schedule)
             with progress.timed_step():
                 loss, norm = one_step(model, objective, optimizer, batch, factor, config)

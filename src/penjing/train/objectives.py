@@ -8,15 +8,16 @@ from typing import Protocol
 from torch import Tensor
 from torch.nn import functional as F
 
-from penjing.data.batches import Batch, RandomWindows
+from penjing.data.batches import Batch
 from penjing.model.base import LanguageModel
+from penjing.train.curriculum import Curriculum
 
 
 class Objective(Protocol):
     """What the loop needs of a method."""
 
-    def batch(self) -> Batch:
-        """The next batch, of the full size of one optimizer step."""
+    def batch(self, step: int) -> Batch:
+        """The batch of step 0 .. steps - 1, of the full size of one optimizer step."""
 
     def loss(self, model: LanguageModel, batch: Batch) -> Tensor:
         """The mean loss over the batch's targets, a scalar to differentiate."""
@@ -28,11 +29,11 @@ class NextToken:
     The causal mask lets one forward pass be T predictions, each from its own past.
     """
 
-    def __init__(self, windows: RandomWindows) -> None:
-        self._windows = windows
+    def __init__(self, curriculum: Curriculum) -> None:
+        self._curriculum = curriculum
 
-    def batch(self) -> Batch:
-        return self._windows.next()
+    def batch(self, step: int) -> Batch:
+        return self._curriculum.batch(step)
 
     def loss(self, model: LanguageModel, batch: Batch) -> Tensor:
         device = next(model.parameters()).device

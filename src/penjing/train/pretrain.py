@@ -16,7 +16,7 @@ from penjing.core.errors import StorageError
 from penjing.core.events import Event, JsonLines, Listener
 from penjing.core.files import storage_errors
 from penjing.core.types import SamplingParams
-from penjing.data.batches import RandomWindows, Tokens, encode_documents
+from penjing.data.batches import Tokens, encode_documents
 from penjing.data.documents import Split, split_documents
 from penjing.data.readers import read_documents
 from penjing.evaluate.loss import LossReport, evaluate_loss
@@ -28,6 +28,7 @@ from penjing.model.runtime import cpu_count, fast_bfloat16, pick_device
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.tokenizer.train import train_tokenizer
 from penjing.train.config import PretrainConfig, TrainConfig
+from penjing.train.curriculum import Curriculum
 from penjing.train.loop import Hooks, Outcome, train
 from penjing.train.objectives import NextToken
 
@@ -65,16 +66,13 @@ def pretrain(config: PretrainConfig, *, out: Path, listeners: Sequence[Listener]
     with _threads(config.train.threads), torch.random.fork_rng():
         torch.manual_seed(config.train.seed)  # dropout draws from torch's own generator
         model = _model(config, tokenizer, tell)
-        windows = RandomWindows(
-            training,
-            batch_size=config.train.batch_size,
-            context_length=model.config.context_length,
-            generator=torch.Generator().manual_seed(config.train.seed + 1),
-        )
+        generator = torch.Generator().manual_seed(config.train.seed + 1)
+        length = model.config.context_length
+        objective = NextToken(Curriculum(training, config.train, length, generator))
         tell("start", **_plan(config.train, model, training, validation))
         with _run_folder(out, config, tell):
             hooks = _hooks(config, model, tokenizer, training, validation, out, tell)
-            outcome = train(model, NextToken(windows), config.train, hooks)
+            outcome = train(model, objective, config.train, hooks)
             figures = _figures(outcome) | {
                 "total_seconds": time.perf_counter() - begin,
                 "path": str(out),

@@ -1,0 +1,111 @@
+"""Streaming says the same as decoding all at once, and never half a character."""
+
+import pytest
+import tokenizers
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import decoders, models
+
+from penjing.core.errors import TokenizerError
+from penjing.tokenizer.config import TokenizerConfig
+from penjing.tokenizer.stream import StreamDecoder
+from penjing.tokenizer.tokenizer import Tokenizer
+from penjing.tokenizer.train import train_tokenizer
+
+
+def stream(tokenizer: Tokenizer, ids: list[int], *, skip_special: bool = True) -> str:
+    decoder = StreamDecoder(tokenizer, skip_special=skip_special)
+    return "".join([*map(decoder.push, ids), decoder.flush()])
+
+
+@given(data=st.data(), skip=st.booleans())
+def test_any_ids(tokenizer: Tokenizer, data: st.DataObject, skip: bool) -> None:
+    """Invalid UTF-8 too: random ids are rarely whole characters."""
+    ids = data.draw(st.lists(st.integers(0, tokenizer.vocab_size - 1)))
+    assert stream(tokenizer, ids, skip_special=skip) == tokenizer.decode(ids, skip_special=skip)
+
+
+@given(text=st.text())
+def test_any_text_in_whole_characters(lossless: Tokenizer, text: str) -> None:
+    decoder = StreamDecoder(lossless)
+    said = ""
+    for id in lossless.encode(text):
+        said += decoder.push(id)
+        assert text.startswith(said)  # a half character would show as U+FFFD
+    assert said + decoder.flush() == text
+
+
+def test_bytes_of_one_character_are_held_back() -> None:
+    byte = train_tokenizer([], TokenizerConfig(kind="byte"))
+    decoder = StreamDecoder(byte)
+    assert [decoder.push(i) for i in byte.encode("𠮷a")] == ["", "", "", "𠮷", "a"]
+    assert [decoder.push(i) for i in (0xE4, 0xBA, 0x41)] == ["", "", "\ufffdA"]
+    assert decoder.push(0xE4) == ""
+    assert decoder.flush() == "\ufffd"
+    assert decoder.flush() == ""
+    end = byte.special_tokens["<|endoftext|>"]
+    assert [decoder.push(i) for i in (0xE4, end, 0xBA, 0xBA)] == ["", "", "", "人"]
+    with pytest.raises(TokenizerError, match="no token 999"):
+        decoder.push(999)
+
+
+def sentencepiece_like(decoder: decoders.Decoder) -> Tokenizer:
+    """A vocabulary as Llama 2 has it: words with ▁ for the space, and bytes to fall back on."""
+    tokens = [
+        "<unk>",
+        "<s>",
+        "▁",
+        "▁hello",
+        "▁the",
+        "lo",
+        "人",
+        *(f"<0x{i:02X}>" for i in range(256)),
+    ]
+    backend = tokenizers.Tokenizer(
+        models.BPE({t: i for i, t in enumerate(tokens)}, [], unk_token="<unk>", byte_fallback=True)
+    )
+    backend.decoder = decoder
+    backend.add_special_tokens(["<unk>", "<s>"])
+    return Tokenizer(backend.to_str())
+
+
+SENTENCEPIECE = [
+    decoders.Sequence(
+        [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(content=" ", left=1, right=0),
+        ]
+    ),
+    decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]),
+    decoders.Metaspace(),
+    decoders.Metaspace(prepend_scheme="never"),
+]
+
+
+@pytest.mark.parametrize("decoder", SENTENCEPIECE, ids=str)
+@given(words=st.lists(st.sampled_from([1, 2, 3, 4, 5, 6])), skip=st.booleans())
+def test_sentencepiece_words(decoder: decoders.Decoder, words: list[int], skip: bool) -> None:
+    tokenizer = sentencepiece_like(decoder)
+    expected = tokenizer.decode(words, skip_special=skip)
+    assert stream(tokenizer, words, skip_special=skip) == expected
+
+
+def test_sentencepiece_bytes() -> None:
+    tokenizer = sentencepiece_like(SENTENCEPIECE[0])
+    byte = {i: tokenizer.id_of(f"<0x{i:02X}>") for i in range(256)}
+    ids = [3, *(byte[b] or 0 for b in "𠮷".encode()), 4]
+    assert tokenizer.token_bytes(ids[1]) == b"\xf0"
+    assert tokenizer.token_text(ids[1]) == r"\xF0"
+    assert stream(tokenizer, ids) == tokenizer.decode(ids) == "hello𠮷 the"
+
+
+def test_a_decoder_that_needs_all_tokens_at_once() -> None:
+    backend = tokenizers.Tokenizer(models.WordPiece({"[UNK]": 0, "un": 1, "##happy": 2}))
+    backend.decoder = decoders.WordPiece()
+    tokenizer = Tokenizer(backend.to_str())
+    assert tokenizer.kind == "wordpiece"
+    assert tokenizer.token_bytes(2) == b"##happy"
+    with pytest.raises(TokenizerError, match="all ids at once"):
+        StreamDecoder(tokenizer)

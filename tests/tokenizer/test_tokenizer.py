@@ -1,0 +1,235 @@
+"""One battery over every kind of tokenizer; `tokenizers` and `transformers` are the oracles."""
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import tokenizers
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penjing.core.errors import StorageError, TokenizerError
+from penjing.tokenizer import tokenizer as module
+from penjing.tokenizer.config import TokenizerConfig
+from penjing.tokenizer.tokenizer import Tokenizer
+from penjing.tokenizer.train import train_tokenizer
+
+END = "<|endoftext|>"
+
+
+def plain(path: Path) -> tokenizers.Tokenizer:
+    """The library's own reading of what we saved."""
+    oracle = tokenizers.Tokenizer.from_file(str(path / "tokenizer.json"))
+    oracle.encode_special_tokens = True
+    return oracle
+
+
+def test_encodes_and_decodes_as_the_library_does(
+    tokenizer: Tokenizer, tricky: str, tmp_path: Path
+) -> None:
+    tokenizer.save(tmp_path)
+    oracle = plain(tmp_path)
+    ids = tokenizer.encode(tricky)
+    assert ids == oracle.encode(tricky, add_special_tokens=False).ids
+    assert tokenizer.decode(ids) == oracle.decode(ids)
+
+
+@given(text=st.text())
+def test_every_text_comes_back(lossless: Tokenizer, text: str) -> None:
+    assert lossless.decode(lossless.encode(text)) == text
+
+
+def test_tricky_texts_come_back(lossless: Tokenizer, tricky: str) -> None:
+    assert lossless.decode(lossless.encode(tricky)) == tricky
+
+
+def test_the_training_text_comes_back(tokenizer: Tokenizer, corpus: list[str]) -> None:
+    for text in corpus:
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_batches_and_long_texts_are_encoded_as_if_whole(
+    tokenizer: Tokenizer,
+    corpus: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tokenizer.save(tmp_path)
+    oracle = plain(tmp_path)
+    monkeypatch.setattr(module, "_PIECE", 5)
+    monkeypatch.setattr(module, "_BATCH", 40)
+    texts = [*corpus, "", "x", "\n\n".join(corpus), ""]
+    expected = [e.ids for e in oracle.encode_batch(texts, add_special_tokens=False)]
+    assert tokenizer.encode_batch(texts) == expected
+    assert tokenizer.encode_batch([]) == []
+    ids = tokenizer.encode(f"12 {END} 34 {END}", allow_special=True)
+    assert ids.count(tokenizer.special_tokens[END]) == 2
+
+
+def test_special_tokens_in_a_text_stay_text_unless_asked(tokenizer: Tokenizer) -> None:
+    end = tokenizer.eos_id
+    assert end is not None and tokenizer.special_tokens[END] == end == tokenizer.id_of(END)
+    assert end not in tokenizer.encode(f"a{END}b")
+    a, b = tokenizer.encode("a"), tokenizer.encode("b")
+    ids = tokenizer.encode(f"a{END}b", allow_special=True)
+    assert ids == [*a, end, *b]
+    assert tokenizer.decode(ids) == "ab"
+    assert tokenizer.decode(ids, skip_special=False) == f"a{END}b"
+
+
+def test_threads_do_not_turn_each_others_switch(bpe: Tokenizer) -> None:
+    def count(allow: bool) -> int:
+        return bpe.encode(END * 20, allow_special=allow).count(bpe.special_tokens[END])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(count, [True, False] * 100)) == [20, 0] * 100
+
+
+def test_token_bytes_join_to_the_text(lossless: Tokenizer, tricky: str) -> None:
+    ids = lossless.encode(tricky)
+    assert b"".join(map(lossless.token_bytes, ids)) == tricky.encode("utf-8")
+
+
+def test_half_a_character_is_shown_as_its_bytes() -> None:
+    byte = train_tokenizer([], TokenizerConfig(kind="byte"))
+    assert [byte.token_text(i) for i in byte.encode("人a")] == [r"\xE4", r"\xBA", r"\xBA", "a"]
+    assert byte.token_bytes(0xE4) == b"\xe4"
+
+
+def test_saved_and_loaded_is_the_same(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    tokenizer.save(tmp_path / "new" / "folder")
+    for path in (tmp_path / "new" / "folder", tmp_path / "new" / "folder" / "tokenizer.json"):
+        again = Tokenizer.load(path)
+        for name in ("fingerprint", "kind", "split", "vocab_size", "special_tokens"):
+            assert getattr(again, name) == getattr(tokenizer, name)
+        for name in ("eos_id", "bos_id", "pad_id", "chat_template"):
+            assert getattr(again, name) == getattr(tokenizer, name)
+    content = (tmp_path / "new" / "folder" / "tokenizer.json").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == tokenizer.fingerprint
+
+
+def test_transformers_loads_it_with_the_same_ids_and_text(
+    tokenizer: Tokenizer, tricky_texts: list[str], tmp_path: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer.save(tmp_path, model_max_length=4096)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    assert len(theirs) == tokenizer.vocab_size == len(tokenizer)
+    assert (theirs.eos_token, theirs.eos_token_id) == (END, tokenizer.eos_id)
+    assert theirs.model_max_length == 4096
+    for text in tricky_texts:
+        ids = tokenizer.encode(text, allow_special=True)
+        assert theirs.encode(text) == ids
+        assert theirs.decode(ids, skip_special_tokens=True) == tokenizer.decode(ids)
+        assert theirs.decode(ids) == tokenizer.decode(ids, skip_special=False)
+
+
+def test_settings_and_chat_template_are_kept(bpe: Tokenizer, tmp_path: Path) -> None:
+    bpe.save(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    settings |= {
+        "chat_template": "{{ messages }}",
+        "eos_token": {"content": END, "lstrip": False},
+        "pad_token": END,
+        "auto_map": {"AutoTokenizer": "remote.Code"},
+    }
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    loaded = Tokenizer.load(tmp_path)
+    assert loaded.chat_template == "{{ messages }}"
+    assert loaded.eos_id == loaded.pad_id == bpe.eos_id
+    loaded.save(tmp_path / "again")
+    saved = json.loads((tmp_path / "again" / "tokenizer_config.json").read_text(encoding="utf-8"))
+    assert saved["chat_template"] == "{{ messages }}"
+    assert "auto_map" not in saved
+    (tmp_path / "chat_template.jinja").write_text("newer", encoding="utf-8")
+    assert Tokenizer.load(tmp_path).chat_template == "newer"
+
+
+def test_older_named_chat_templates_and_special_tokens_map(bpe: Tokenizer, tmp_path: Path) -> None:
+    bpe.save(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(
+        json.dumps({"chat_template": [{"name": "default", "template": "t"}]}), encoding="utf-8"
+    )
+    (tmp_path / "special_tokens_map.json").write_text(
+        json.dumps({"eos_token": END}), encoding="utf-8"
+    )
+    loaded = Tokenizer.load(tmp_path)
+    assert (loaded.chat_template, loaded.eos_id) == ("t", bpe.eos_id)
+
+
+def test_truncation_and_padding_of_a_foreign_file_are_not_obeyed(
+    bpe: Tokenizer, tmp_path: Path
+) -> None:
+    bpe.save(tmp_path)
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    theirs.enable_truncation(3)
+    theirs.enable_padding(length=50)
+    theirs.save(str(tmp_path / "tokenizer.json"))
+    text = "今天天气不错 unhappiness 12345"
+    loaded = Tokenizer.load(tmp_path)
+    for allow in (False, True):
+        assert loaded.encode(text, allow_special=allow) == bpe.encode(text)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "\ud83d x \ude00"])
+def test_lone_surrogates_are_refused(tokenizer: Tokenizer, text: str) -> None:
+    with pytest.raises(TokenizerError, match=r"lone surrogate, U\+D[0-9A-F]{3}, at character"):
+        tokenizer.encode(text)
+
+
+@pytest.mark.parametrize("id", [-1, 10**6, 2**40])
+def test_ids_that_are_not_there(tokenizer: Tokenizer, id: int) -> None:
+    for use in (tokenizer.token_bytes, tokenizer.token_text, lambda id: tokenizer.decode([0, id])):
+        with pytest.raises(TokenizerError, match=f"no token {id}"):
+            use(id)
+    assert tokenizer.decode([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not JSON"),
+        (b'{"model": {"type": "BPE"', "not JSON"),
+        (b"[1, 2]", 'no "model"'),
+        (b'{"architectures": ["Qwen3ForCausalLM"]}', 'no "model"'),
+        (b'{"model": {"type": "Nonsense"}}', "not a tokenizer.json"),
+        (b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "tokenizer.json").write_bytes(content)
+    with pytest.raises(TokenizerError, match=message) as caught:
+        Tokenizer.load(tmp_path)
+    assert str(tmp_path / "tokenizer.json") in str(caught.value)
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere", tmp_path / "tokenizer.json"):
+        with pytest.raises(TokenizerError, match="no tokenizer at") as caught:
+            Tokenizer.load(path)
+        assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '"text"'])
+def test_damaged_settings_are_named(bpe: Tokenizer, tmp_path: Path, content: str) -> None:
+    bpe.save(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(content, encoding="utf-8")
+    with pytest.raises(TokenizerError, match=r"tokenizer_config\.json is damaged"):
+        Tokenizer.load(tmp_path)
+
+
+def test_an_end_token_that_is_not_in_the_vocabulary(bpe: Tokenizer, tmp_path: Path) -> None:
+    bpe.save(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "</s>"}', encoding="utf-8")
+    with pytest.raises(TokenizerError, match="</s>"):
+        Tokenizer.load(tmp_path)
+
+
+def test_saving_where_a_file_stands(bpe: Tokenizer, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(StorageError):
+        bpe.save(tmp_path / "file" / "folder")
