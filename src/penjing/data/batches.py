@@ -1,0 +1,178 @@
+"""Token ids to batches: shuffled windows to train on, every target once to evaluate on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from penjing.core.errors import DataError
+from penjing.core.types import Document
+
+IGNORED = -100  # a target that takes no part in the loss (torch's own default)
+_CHUNK = 1_000_000  # characters encoded at a time; Python lists of ids take 36 bytes an id
+
+
+class Encoder(Protocol):
+    """What is needed of a tokenizer here."""
+
+    @property
+    def eos_id(self) -> int | None: ...
+
+    def encode_batch(self, texts: list[str], /) -> Sequence[Sequence[int]]: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Ids and the ids that follow them."""
+
+    inputs: Tensor  # (B, T) int64
+    targets: Tensor  # (B, T) int64; -100 is ignored
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A text as one row of ids, each document followed by the end token if there is one."""
+
+    ids: Tensor  # (N,) int64
+    n_bytes: int  # of the text, in UTF-8; the end tokens count nothing
+    n_documents: int
+
+
+def encode_documents(documents: Sequence[Document], tokenizer: Encoder) -> Tokens:
+    """The documents' ids, one after another."""
+    end = [] if tokenizer.eos_id is None else [tokenizer.eos_id]
+    parts: list[Tensor] = []
+    for texts in _chunks(documents):
+        ids = [i for row in tokenizer.encode_batch(texts) for i in (*row, *end)]
+        parts.append(torch.tensor(ids, dtype=torch.int64))
+    n_bytes = sum(len(doc.text.encode("utf-8")) for doc in documents)
+    joined = torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
+    return Tokens(joined, n_bytes, len(documents))
+
+
+def _chunks(documents: Sequence[Document]) -> Iterator[list[str]]:
+    texts: list[str] = []
+    size = 0
+    for doc in documents:
+        texts.append(doc.text)
+        size += len(doc.text)
+        if size >= _CHUNK:
+            yield texts
+            texts, size = [], 0
+    if texts:
+        yield texts
+
+
+class RandomWindows:
+    """Training batches: in each epoch the text is cut into windows that are dealt out shuffled.
+
+    The cut starts at a new random offset each epoch, so windows differ from epoch to epoch, and a
+    short text is still seen evenly: independent random windows, as nanoGPT draws them, leave
+    1/e = 37 % of the targets out of each pass over the text. The last, incomplete window of an
+    epoch is left out; another offset reaches it.
+
+    The generator is the caller's, who saves and restores it; `state` and `restore` do so for the
+    place in the epoch.
+
+    Args:
+        tokens: the training text.
+        batch_size: B.
+        context_length: T; a window holds T + 1 ids, T inputs and T targets.
+        generator: on the CPU.
+
+    Raises:
+        DataError: the text is shorter than one window.
+    """
+
+    def __init__(
+        self, tokens: Tokens, batch_size: int, context_length: int, generator: torch.Generator
+    ) -> None:
+        n = len(tokens.ids)
+        if n < context_length + 1:
+            raise DataError(
+                f"The training text has {n} tokens; a context of {context_length} needs at least "
+                f"{context_length + 1}. Add text, or choose a shorter context_length."
+            )
+        self.epoch = 0  # complete passes over the text
+        self._ids = tokens.ids
+        self._batch_size = batch_size
+        self._context_length = context_length
+        self._generator = generator
+        self._reach = torch.arange(context_length + 1, device=tokens.ids.device)
+        self._starts = torch.empty(0, dtype=torch.int64)  # of this epoch's windows, shuffled
+        self._next = 0  # index into _starts
+
+    def next(self) -> Batch:
+        """The next batch: (B, T) inputs and targets."""
+        picked: list[Tensor] = []
+        missing = self._batch_size
+        while missing:
+            if self._next == len(self._starts):
+                self._deal()
+            part = self._starts[self._next : self._next + missing]
+            picked.append(part)
+            self._next += len(part)
+            missing -= len(part)
+        starts = picked[0] if len(picked) == 1 else torch.cat(picked)
+        windows = self._ids[starts.to(self._ids.device)[:, None] + self._reach]  # (B, T + 1)
+        return Batch(windows[:, :-1].contiguous(), windows[:, 1:].contiguous())
+
+    def state(self) -> dict[str, Tensor]:
+        """The place in the epoch, as tensors; the generator's own state is the caller's to save."""
+        place = torch.tensor([self.epoch, self._next], dtype=torch.int64)
+        return {"starts": self._starts.clone(), "place": place}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a `state` of the same text, batch size and context.
+
+        Raises:
+            DataError: the state belongs to another text or context.
+        """
+        starts = state["starts"]
+        epoch, place = (int(value) for value in state["place"])
+        end = int(starts.max()) + self._context_length if len(starts) else 0
+        if end >= len(self._ids) or not 0 <= place <= len(starts):
+            raise DataError(
+                "The saved place in the data lies beyond the end of the text: it belongs to "
+                "another text or context_length. Resume with those that the run began with."
+            )
+        self._starts = starts.clone()
+        self.epoch, self._next = epoch, place
+
+    def _deal(self) -> None:
+        """Cut the text anew, and shuffle."""
+        self.epoch += bool(len(self._starts))
+        length = self._context_length
+        room = len(self._ids) - 1 - length  # the last place where a window can start
+        high = min(length, room + 1)
+        offset = int(torch.randint(high, (1,), generator=self._generator))
+        count = (room - offset) // length + 1
+        self._starts = torch.randperm(count, generator=self._generator) * length + offset
+        self._next = 0
+
+
+def windows(tokens: Tokens, context_length: int, batch_size: int) -> Iterator[Batch]:
+    """The whole text in order, for evaluation: every id but the first is a target exactly once.
+
+    Windows do not overlap, so the first ids of each are predicted from little context. The last
+    window is filled up with ignored targets; the last batch may have fewer rows.
+
+    Raises:
+        DataError: there are fewer than two tokens.
+    """
+    n = len(tokens.ids) - 1  # targets
+    if n < 1:
+        raise DataError(
+            f"The validation text has {n + 1} tokens; at least 2 are needed. "
+            "Add text, or raise validation_fraction."
+        )
+    rows = -(-n // context_length)
+    inputs = tokens.ids.new_zeros(rows * context_length)
+    targets = tokens.ids.new_full((rows * context_length,), IGNORED)
+    inputs[:n] = tokens.ids[:-1]
+    targets[:n] = tokens.ids[1:]
+    for start in range(0, rows * context_length, batch_size * context_length):
+        part = slice(start, start + batch_size * context_length)
+        yield Batch(inputs[part].view(-1, context_length), targets[part].view(-1, context_length))

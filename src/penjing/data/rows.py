@@ -1,0 +1,110 @@
+"""Files of rows: jsonl, csv and parquet. Each row is a document, its text in one column."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from penjing.core.errors import DataError
+from penjing.core.types import Document
+from penjing.data.encodings import decode_bytes
+
+TEXT_FIELDS = ("text", "content")  # where a row's text is looked for, in this order
+_EXAMPLE = '{"text": "..."}'
+
+
+def read_jsonl(raw: bytes, source: str) -> Iterator[Document]:
+    """One JSON object a line, its text in `text` or `content`; empty lines are skipped."""
+    for number, line in enumerate(decode_bytes(raw, source).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{source}, line {number}: not JSON ({error}).") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{source}, line {number}: an object is needed, such as {_EXAMPLE}.")
+        yield Document(_text_of(row, f"{source}, line {number}"), f"{source}:{number}")
+
+
+def read_csv(raw: bytes, source: str) -> Iterator[Document]:
+    """A row is a document; the first line names the columns, one of them `text` or `content`."""
+    return _read_separated(raw, source, ",")
+
+
+def read_tsv(raw: bytes, source: str) -> Iterator[Document]:
+    """As csv, with tabs between the columns."""
+    return _read_separated(raw, source, "\t")
+
+
+def _read_separated(raw: bytes, source: str, delimiter: str) -> Iterator[Document]:
+    csv.field_size_limit(2**31 - 1)  # the module's own limit is 128 KB, less than a book
+    text = io.StringIO(decode_bytes(raw, source))
+    rows = csv.DictReader(text, delimiter=delimiter, strict=True)
+    line = 1
+    try:
+        column = _text_column(rows.fieldnames or (), f"{source}, line 1")
+        line = rows.line_num + 1
+        for row in rows:
+            if row[column] is None:
+                raise DataError(f"{source}, line {line}: the row ends before column {column!r}.")
+            yield Document(row[column], f"{source}:{line}")
+            line = rows.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{source}, line {line}: not a row of csv ({error}).") from error
+
+
+def read_parquet(raw: bytes, source: str) -> Iterator[Document]:
+    """A row is a document; its text is in the column `text` or `content`; null rows are skipped."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise DataError(
+            f"{source}: reading parquet needs pyarrow. Install it: pip install 'penjing[parquet]'"
+        ) from error
+    try:
+        file = parquet.ParquetFile(pyarrow.BufferReader(raw))
+        column = _text_column(file.schema_arrow.names, source)
+        row = 0
+        for batch in file.iter_batches(columns=[column]):
+            for text in batch.column(0).to_pylist():
+                row += 1
+                if text is not None:
+                    yield Document(
+                        _checked(text, column, f"{source}, row {row}"), f"{source}:{row}"
+                    )
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{source}: not a readable parquet file ({error}).") from error
+
+
+def _text_column(columns: Sequence[str], where: str) -> str:
+    for name in TEXT_FIELDS:
+        if name in columns:
+            return name
+    there = ", ".join(columns) or "none"
+    raise DataError(
+        f"{where}: a column {' or '.join(TEXT_FIELDS)} is needed; the columns are: {there}."
+    )
+
+
+def _text_of(row: Mapping[str, Any], where: str) -> str:
+    for name in TEXT_FIELDS:
+        if name in row:
+            return _checked(row[name], name, where)
+    there = ", ".join(row) or "none"
+    raise DataError(
+        f"{where}: a field {' or '.join(TEXT_FIELDS)} is needed, such as {_EXAMPLE}; "
+        f"the fields are: {there}."
+    )
+
+
+def _checked(text: object, name: str, where: str) -> str:
+    if not isinstance(text, str):
+        raise DataError(f"{where}: {name!r} must be a string, not {type(text).__name__}.")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:  # JSON can spell one: "\ud83d" alone
+        raise DataError(f"{where}: {name!r} holds half a character ({error.reason}).") from error
+    return text
