@@ -18,9 +18,7 @@ def random_qkv(n_head: int, n_kv_head: int, queries: int, keys: int) -> tuple[to
     return q, k, v
 
 
-def reference(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor
-) -> np.ndarray:
+def reference(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor) -> np.ndarray:
     """The formula, head by head and query by query, in float64."""
     q_, k_, v_, b_ = (t.double().numpy() for t in (q, k, v, bias))
     out = np.zeros_like(q_)

@@ -33,7 +33,8 @@ def test_rope_scores_depend_on_distance_alone() -> None:
 
     def score(a: int, b: int) -> float:
         turned = [
-            rotate(x, encoding.rotation(torch.tensor([p]), torch.float32)) for x, p in ((q, a), (k, b))
+            rotate(x, encoding.rotation(torch.tensor([p]), torch.float32))
+            for x, p in ((q, a), (k, b))
         ]
         return float((turned[0] * turned[1]).sum())
 

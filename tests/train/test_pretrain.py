@@ -41,7 +41,17 @@ def test_a_run_from_text_to_model(text: Path, tmp_path: Path) -> None:
     events: list[Event] = []
     run = pretrain(settings(text), out=tmp_path / "run", listeners=[events.append])
     kinds = [e.kind for e in events if e.kind != "step"]
-    assert kinds == ["data", "tokenizer", "model", "start", "eval", "eval", "sample", "save", "done"]
+    assert kinds == [
+        "data",
+        "tokenizer",
+        "model",
+        "start",
+        "eval",
+        "eval",
+        "sample",
+        "save",
+        "done",
+    ]
     evals = [e.data["loss"] for e in events if e.kind == "eval"]
     assert evals[1] < evals[0] < 3.6
     assert run.figures["loss"] == evals[1]

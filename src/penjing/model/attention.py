@@ -12,6 +12,11 @@ from penjing.model.trace import Tap
 PLAIN_MAX_TOKENS = 128  # up to here, on a CPU, the written-out form is also the faster one
 
 
+def short(x: Tensor) -> bool:
+    """Whether x (B, T, ...) is short enough for the (T, T) weights to be stored, on a CPU."""
+    return x.device.type == "cpu" and x.size(1) <= PLAIN_MAX_TOKENS
+
+
 def causal_bias(queries: Tensor, keys: Tensor, dtype: torch.dtype) -> Tensor:
     """(Tq, Tk): 0 where a query position (Tq,) may see a key position (Tk,), -inf in its future."""
     bias = torch.zeros(len(queries), len(keys), dtype=dtype, device=queries.device)
@@ -34,8 +39,7 @@ def attend(
     that it holds nothing else, with Tq = Tk. Groups of H / H_kv query heads share a key/value
     head (Ainslie et al. 2023). Picks the form that is faster here, or the one that can be watched.
     """
-    small = q.device.type == "cpu" and 1 < q.size(2) <= PLAIN_MAX_TOKENS
-    if tap.listening or small:
+    if tap.listening or (q.size(2) > 1 and short(q.transpose(1, 2))):
         return attend_plain(q, k, v, bias, dropout=dropout, tap=tap)
     return attend_fused(q, k, v, None if causal else bias, dropout=dropout)
 

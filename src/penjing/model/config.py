@@ -38,9 +38,10 @@ class ModelConfig:
         gpt2 = self.family == "gpt2"
         n_embd = self.n_embd or 64 * self.n_layer
         n_head = self.n_head or max(1, n_embd // 64)
-        # Llama's 8/3 keeps the parameters of GPT-2's 4x, with three matrices instead of two.
-        # Rounded to a multiple of 32, the block size of the common quantized formats.
-        n_inner = self.n_inner or (4 * n_embd if gpt2 else max(32, round(n_embd / 12) * 32))
+        # 8/3 would keep the parameters of GPT-2's 4 with three matrices instead of two; at 5/2 gate
+        # and up together are five squares (see Muon). A multiple of 32, the block size of the
+        # common quantized formats.
+        n_inner = self.n_inner or (4 * n_embd if gpt2 else max(32, round(n_embd * 5 / 64) * 32))
         full = replace(
             self,
             n_embd=n_embd,

@@ -6,7 +6,6 @@ from typing import Any
 from penjing.model.config import ModelConfig
 from penjing.model.weights import Rule
 
-
 IGNORE = (".attn.bias", ".attn.masked_bias")  # causal masks that old checkpoints store
 EXPECTED = {  # settings that we compute in one way only
     "activation_function": ("gelu_new", "gelu_pytorch_tanh"),

@@ -3,14 +3,24 @@
 Touvron et al. 2023 (Llama); Yang et al. 2025 (Qwen3), which adds a norm on queries and keys.
 """
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from penjing.model.attention import attend
+from penjing.model.attention import attend, short
 from penjing.model.base import Pass, Transformer
 from penjing.model.config import ModelConfig
+from penjing.model.fused import normed_attention, rms_norm, swiglu
 from penjing.model.positions import rotate
 from penjing.model.trace import Tap
+
+
+class RMSNorm(nn.RMSNorm):
+    """Scale to a root mean square of 1, then by a weight for each channel."""
+
+    eps: float
+
+    def forward(self, x: Tensor) -> Tensor:
+        return rms_norm(x, self.weight, self.eps)
 
 
 class Attention(nn.Module):
@@ -24,11 +34,13 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(config.n_embd, heads * config.head_dim, bias=bias)
         self.output = nn.Linear(config.n_head * config.head_dim, config.n_embd, bias=bias)
         if config.family == "qwen3":
-            self.q_norm = nn.RMSNorm(config.head_dim, eps=config.norm_eps)
-            self.k_norm = nn.RMSNorm(config.head_dim, eps=config.norm_eps)
+            self.q_norm = RMSNorm(config.head_dim, eps=config.norm_eps)
+            self.k_norm = RMSNorm(config.head_dim, eps=config.norm_eps)
         self.weights = Tap()  # (B, H, Tq, Tk)
 
     def forward(self, x: Tensor, shared: Pass) -> Tensor:
+        if self._by_hand(x, shared):
+            return self._in_one(x, shared)
         batch, length, _ = x.shape
         n_head, n_kv_head = self.config.n_head, self.config.n_kv_head
         qkv = self.qkv(x).view(batch, length, n_head + 2 * n_kv_head, self.config.head_dim)
@@ -45,6 +57,34 @@ class Attention(nn.Module):
         mixed: Tensor = self.output(y.transpose(1, 2).reshape(batch, length, -1))
         return mixed
 
+    def _by_hand(self, x: Tensor, shared: Pass) -> bool:
+        """Whether this is training on a CPU with short windows, which has a faster form."""
+        return (
+            self.config.family == "qwen3"
+            and self.config.dropout == 0
+            and shared.rotation is not None
+            and shared.causal
+            and shared.cache is None
+            and short(x)
+            and torch.is_grad_enabled()
+            and not self.weights.listening
+        )
+
+    def _in_one(self, x: Tensor, shared: Pass) -> Tensor:
+        """The same attention as `forward` spells out, with its gradient written by hand."""
+        assert shared.rotation is not None
+        y = normed_attention(
+            self.qkv(x),
+            self.q_norm.weight,
+            self.k_norm.weight,
+            shared.rotation,
+            shared.bias,
+            n_kv_head=self.config.n_kv_head,
+            eps=self.config.norm_eps,
+        )
+        mixed: Tensor = self.output(y)
+        return mixed
+
 
 class FeedForward(nn.Module):
     """SwiGLU (Shazeer 2020): one half of the wide layer opens the gate for the other."""
@@ -56,8 +96,7 @@ class FeedForward(nn.Module):
         self.activation = Tap()  # (B, T, n_inner)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
-        y: Tensor = self.down(self.activation(F.silu(gate) * up))
+        y: Tensor = self.down(self.activation(swiglu(self.gate_up(x))))
         return y
 
 
@@ -66,9 +105,9 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
-        self.norm1 = nn.RMSNorm(config.n_embd, eps=config.norm_eps)
+        self.norm1 = RMSNorm(config.n_embd, eps=config.norm_eps)
         self.attention = Attention(config, layer)
-        self.norm2 = nn.RMSNorm(config.n_embd, eps=config.norm_eps)
+        self.norm2 = RMSNorm(config.n_embd, eps=config.norm_eps)
         self.feed_forward = FeedForward(config)
         self.dropout = nn.Dropout(config.dropout)
         self.residual = Tap()  # (B, T, C)
@@ -86,5 +125,5 @@ class Llama(Transformer):
     def make_block(self, layer: int) -> Block:
         return Block(self.config, layer)
 
-    def make_norm(self) -> nn.RMSNorm:
-        return nn.RMSNorm(self.config.n_embd, eps=self.config.norm_eps)
+    def make_norm(self) -> RMSNorm:
+        return RMSNorm(self.config.n_embd, eps=self.config.norm_eps)

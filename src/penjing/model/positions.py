@@ -17,7 +17,7 @@ from penjing.core.errors import ConfigError
 from penjing.core.table import Table
 from penjing.model.config import ModelConfig
 
-Rotation = tuple[Tensor, Tensor]  # cos and sin, each (T, 1, D/2)
+Rotation = tuple[Tensor, Tensor]  # cos, and sin with its sign: each (T, 1, D)
 
 
 class PositionEncoding(nn.Module):
@@ -84,7 +84,9 @@ class Rotary(PositionEncoding):
         width = self.config.head_dim
         exponent = torch.arange(0, width, 2, device=positions.device).float() / width
         angles = positions[:, None].float() * self.config.rope_theta**-exponent  # (T, D/2)
-        return angles.cos().to(dtype)[:, None], angles.sin().to(dtype)[:, None]
+        cos, sin = angles.cos(), angles.sin()
+        cos, sin = torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)  # (T, D)
+        return cos.to(dtype)[:, None], sin.to(dtype)[:, None]
 
 
 class Alibi(PositionEncoding):
@@ -105,10 +107,13 @@ def alibi_slopes(n_head: int) -> Tensor:
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """Turn each pair of channels (i, i + D/2) of x (B, T, heads, D) by its position's angle."""
+    """Turn each pair of channels of x (B, T, heads, D) by its position's angle.
+
+    The pair (a, b) = (i, i + D/2) becomes (a cos - b sin, b cos + a sin): x times cos, plus x
+    with its halves swapped times sin, where the first half of sin has a minus sign.
+    """
     cos, sin = rotation
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
+    return x * cos + x.roll(x.size(-1) // 2, dims=-1) * sin
 
 
 POSITIONS: Table[type[PositionEncoding]] = Table(

@@ -62,60 +62,74 @@ class AdamW:
 class Muon:
     """Momentum whose update is made orthogonal (Jordan et al. 2024), for matrices.
 
-    Matrices of one shape lie in one tensor (n, rows, columns), so that a step is a few large
-    products; the model's parameters are views of it.
+    Tall matrices are cut into squares: q, k and v are matrices of their own, and nearly all pieces
+    then have one shape, so that a step is a few large products on one stack.
     """
 
     def __init__(self, parameters: list[nn.Parameter], config: OptimizerConfig) -> None:
         self._config = config
-        shapes: dict[tuple[int, ...], list[nn.Parameter]] = defaultdict(list)
+        groups: dict[tuple[int, ...], list[nn.Parameter]] = defaultdict(list)
         for parameter in parameters:
-            shapes[tuple(parameter.shape)].append(parameter)
-        self._groups = [_Stack(group) for group in shapes.values()]
+            groups[tuple(_squares(parameter.detach()).shape[1:])].append(parameter)
+        self._stacks = [_Stack(group) for group in groups.values()]
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
         config = self._config
         lr = config.muon_lr * rate
-        for stack in self._groups:
-            gradient = torch.stack([p.grad for p in stack.parameters if p.grad is not None]).float()
+        for stack in self._stacks:
+            gradient = stack.gradient()
             stack.momentum.lerp_(gradient, 1 - config.momentum)
             update = orthogonalize(gradient.lerp_(stack.momentum, config.momentum))  # Nesterov
-            rows, columns = stack.masters.shape[-2:]
             if config.weight_decay:
                 stack.masters.mul_(1 - lr * config.weight_decay)
-            # Tall matrices take larger steps, so that each output moves by about as much.
-            stack.masters.add_(update, alpha=-lr * max(1.0, rows / columns) ** 0.5)
-            if stack.weights is not stack.masters:
-                stack.weights.copy_(stack.masters)
+            rows, columns = update.shape[-2:]
+            # A tall piece takes a larger step, so that each of its outputs moves by as much.
+            stack.masters.sub_(update.float(), alpha=lr * max(1.0, rows / columns) ** 0.5)
+            stack.publish()
 
 
 class _Stack:
-    """Parameters of one shape, their masters and momentum, each in one tensor."""
+    """Parameters whose pieces have one shape; their masters and momentum as (pieces, r, c)."""
 
     def __init__(self, parameters: list[nn.Parameter]) -> None:
-        self.parameters = parameters
-        self.weights = torch.stack([p.detach() for p in parameters])  # (n, rows, columns)
-        self.masters = self.weights if self.weights.dtype == torch.float32 else self.weights.float()
+        self._parameters = parameters
+        self._pieces = [_squares(p.detach()) for p in parameters]  # views
+        self.masters = torch.cat(self._pieces).float()
         self.momentum = torch.zeros_like(self.masters)
-        for parameter, weight in zip(parameters, self.weights, strict=True):
-            parameter.data = weight
+
+    def gradient(self) -> Tensor:
+        grads = [_squares(p.grad) for p in self._parameters if p.grad is not None]
+        return torch.cat(grads).float()
+
+    def publish(self) -> None:
+        """Round the masters into the model."""
+        sizes = [len(piece) for piece in self._pieces]
+        torch._foreach_copy_(self._pieces, list(torch.split(self.masters, sizes)))
+
+
+def _squares(matrix: Tensor) -> Tensor:
+    """(rows, columns) -> (pieces, r, columns) with r = columns if that divides the rows."""
+    rows, columns = matrix.shape
+    r = columns if rows % columns == 0 else rows
+    return matrix.view(-1, r, columns)
 
 
 def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
     """The nearest semi-orthogonal matrices to (n, rows, columns), roughly, in bf16.
 
-    Newton-Schulz with the quintic of Jordan et al. 2024: it brings all singular values near 1
-    (within about 0.7 .. 1.2) in five steps without computing them.
+    Newton-Schulz with the quintic of Jordan et al. 2024, a x + (b x x^T + c (x x^T)^2) x: it brings
+    all singular values near 1 (within about 0.7 .. 1.2) in five steps without computing them.
     """
+    a, b, c = 3.4445, -4.7750, 2.0315
     x: Tensor = matrices.bfloat16()
     tall = x.size(-2) > x.size(-1)
     if tall:
         x = x.mT
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    x = x / (torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = x @ x.mT
-        x = 3.4445 * x + (2.0315 * (gram @ gram) - 4.7750 * gram) @ x
+        gram = torch.bmm(x, x.mT)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
 
 

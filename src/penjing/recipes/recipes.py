@@ -1,0 +1,134 @@
+"""Named, complete run settings. Each is a function of one dial, the depth; all can be overridden.
+
+From the depth follow the width (64 for every layer), the heads, and the learning rate; the steps
+are chosen for two CPU cores and a few minutes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from penjing.core.table import Table
+from penjing.model.config import ModelConfig
+from penjing.tokenizer.config import TokenizerConfig
+from penjing.train.config import (
+    DataConfig,
+    OptimizerConfig,
+    PretrainConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A name's settings: `make(depth)`, where None stands for `depth`."""
+
+    summary: str
+    depth: int
+    make: Callable[[int], PretrainConfig]
+
+    def __call__(self, depth: int | None = None) -> PretrainConfig:
+        return self.make(self.depth if depth is None else depth)
+
+
+def grow(
+    depth: int,
+    *,
+    source: str,
+    tokenizer: TokenizerConfig,
+    context_length: int = 256,
+    steps: int = 800,
+    batch_size: int = 16,
+    prompt: str = "",
+) -> PretrainConfig:
+    """The settings that all sizes share: a Qwen3 of `depth` layers, trained with Muon."""
+    return PretrainConfig(
+        data=DataConfig(sources=(source,)),
+        tokenizer=tokenizer,
+        model=ModelConfig(
+            n_layer=depth, head_dim=64, context_length=context_length, tie_embeddings=True
+        ),
+        train=TrainConfig(
+            steps=steps,
+            batch_size=batch_size,
+            optimizer=OptimizerConfig(lr=0.006 * (4 / depth) ** 0.5, muon_lr=0.02),
+            schedule=ScheduleConfig(warmup_steps=20, decay_fraction=0.6),
+            init="zero",
+            eval_every=max(1, steps // 5),
+            sample_every=max(1, steps // 3),
+            save_every=max(1, steps // 2),
+            sample_prompt=prompt,
+            sample_tokens=120,
+        ),
+    )
+
+
+def shakespeare(depth: int) -> PretrainConfig:
+    """38 plays by Shakespeare, 5.3 MB."""
+    return grow(
+        depth,
+        source="corpus:shakespeare",
+        tokenizer=TokenizerConfig(vocab_size=4096),
+        prompt="ROMEO:\n",
+    )
+
+
+def tang(depth: int) -> PretrainConfig:
+    """Poems of the Tang; a character is a token, so that the model can count a line."""
+    return grow(
+        depth,
+        source="corpus:tang",
+        tokenizer=TokenizerConfig(vocab_size=8192, han="char"),
+        context_length=128,
+        batch_size=32,
+    )
+
+
+def stdlib(depth: int) -> PretrainConfig:
+    """The source code of the running Python's own library."""
+    return grow(
+        depth,
+        source="corpus:stdlib",
+        tokenizer=TokenizerConfig(vocab_size=4096),
+        prompt="def ",
+    )
+
+
+def tiny_char(depth: int) -> PretrainConfig:
+    """Characters, in seconds: the smallest model that writes words (see benchmarks/)."""
+    return PretrainConfig(
+        data=DataConfig(sources=("corpus:shakespeare",)),
+        tokenizer=TokenizerConfig(kind="char"),
+        model=ModelConfig(
+            n_layer=depth,
+            n_embd=128,
+            n_head=2,
+            n_kv_head=1,
+            head_dim=64,
+            n_inner=320,
+            context_length=64,
+            rope_theta=1000.0,
+            tie_embeddings=False,
+        ),
+        train=TrainConfig(
+            steps=100,
+            batch_size=32,
+            short_contexts=(16, 32),
+            short_fraction=0.7,
+            optimizer=OptimizerConfig(lr=0.01, muon_lr=0.024, momentum=0.8, grad_clip=0.0),
+            schedule=ScheduleConfig(warmup_steps=0, decay_fraction=0.5),
+            init="zero",
+            eval_every=0,
+        ),
+    )
+
+
+RECIPES: Table[Recipe] = Table(
+    "recipe",
+    {
+        "shakespeare": Recipe("38 plays, in English", 4, shakespeare),
+        "tang": Recipe("poems of the Tang, in Chinese", 4, tang),
+        "stdlib": Recipe("Python's own source code, no network needed", 4, stdlib),
+        "tiny-char": Recipe("characters, in seconds", 2, tiny_char),
+    },
+)
