@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from penjing.model.trace import Tap
 
-PLAIN_MAX_TOKENS = 128  # up to here, on a CPU, the written-out form is also the faster one
+PLAIN_MAX_TOKENS = 256  # up to here, on a CPU, the written-out form is also the faster one
 
 
 def short(x: Tensor) -> bool:

@@ -147,7 +147,7 @@ class _NormedAttention(torch.autograd.Function):
         dq = torch.bmm(ds, k).view(batch, n_head, length, width)
         dk = torch.bmm(ds.mT, q).view(batch, n_kv_head, length, width)
         d = _turn(torch.cat((dq, dk), dim=1), cos, -sin)  # turned back
-        d_weight = (d * n).sum((0, 2))  # (heads, D)
+        d_weight = (d * n).sum(0).sum(1)  # (heads, D)
         d.mul_(weight)
         mean = (d * n).sum(-1, keepdim=True).mul_(-1 / width)
         torch.mul(d.addcmul_(n, mean), inv, out=out[:, :all_heads])

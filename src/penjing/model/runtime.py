@@ -1,6 +1,8 @@
 """Where the arithmetic runs, and in which precision."""
 
+import ctypes
 import os
+import sys
 
 import torch
 
@@ -32,6 +34,21 @@ def fast_bfloat16(device: torch.device) -> bool:
     if device.type != "cpu":
         return False
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def keep_freed_memory() -> None:
+    """Ask glibc to keep freed memory for the next tensor instead of returning it at once.
+
+    Training allocates the same tensors in every step; without this each of them is mapped, filled
+    with zeros and unmapped by the kernel. Other C libraries are left alone.
+    """
+    if sys.platform != "linux":
+        return
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD in malloc.h
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt") and hasattr(libc, "gnu_get_libc_version"):
+        libc.mallopt(mmap_threshold, 1 << 30)
+        libc.mallopt(trim_threshold, 1 << 30)
 
 
 def cpu_count() -> int:

@@ -5,7 +5,7 @@ are chosen for two CPU cores and a few minutes.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penjing.core.table import Table
 from penjing.model.config import ModelConfig
@@ -94,6 +94,12 @@ def stdlib(depth: int) -> PretrainConfig:
     )
 
 
+def text(depth: int) -> PretrainConfig:
+    """The user's own files: name them with data.sources."""
+    config = grow(depth, source="", tokenizer=TokenizerConfig(vocab_size=2048))
+    return replace(config, data=DataConfig(sources=()))
+
+
 def tiny_char(depth: int) -> PretrainConfig:
     """Characters, in seconds: the smallest model that writes words (see benchmarks/)."""
     return PretrainConfig(
@@ -105,18 +111,18 @@ def tiny_char(depth: int) -> PretrainConfig:
             n_head=2,
             n_kv_head=1,
             head_dim=64,
-            n_inner=320,
+            n_inner=256,
             context_length=64,
             rope_theta=1000.0,
             tie_embeddings=False,
         ),
         train=TrainConfig(
-            steps=100,
+            steps=115,
             batch_size=32,
             short_contexts=(16, 32),
-            short_fraction=0.7,
+            short_fraction=0.5,
             optimizer=OptimizerConfig(lr=0.01, muon_lr=0.024, momentum=0.8, grad_clip=0.0),
-            schedule=ScheduleConfig(warmup_steps=0, decay_fraction=0.5),
+            schedule=ScheduleConfig(warmup_steps=0, decay_fraction=0.45),
             init="zero",
             eval_every=0,
         ),
@@ -129,6 +135,7 @@ RECIPES: Table[Recipe] = Table(
         "shakespeare": Recipe("38 plays, in English", 4, shakespeare),
         "tang": Recipe("poems of the Tang, in Chinese", 4, tang),
         "stdlib": Recipe("Python's own source code, no network needed", 4, stdlib),
+        "text": Recipe("your own files: --data.sources FILE ...", 4, text),
         "tiny-char": Recipe("characters, in seconds", 2, tiny_char),
     },
 )

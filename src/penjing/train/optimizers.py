@@ -25,38 +25,51 @@ class Optimizer(Protocol):
 class AdamW:
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019), on float32 masters.
 
-    Vectors (norms, biases) are not decayed.
+    Vectors (norms, biases) are not decayed. The arithmetic is torch's fused kernel, called directly:
+    the classes of torch.optim take a second to import.
     """
 
     def __init__(self, parameters: list[nn.Parameter], config: OptimizerConfig) -> None:
-        self._parameters = parameters
-        self._masters = [_master(p) for p in parameters]
-        matrices = [m for m in self._masters if m.ndim >= 2]
-        vectors = [m for m in self._masters if m.ndim < 2]
-        self._lr = config.lr
-        self._adam = torch.optim.AdamW(
-            [
-                {"params": matrices, "weight_decay": config.weight_decay},
-                {"params": vectors, "weight_decay": 0.0},
-            ],
-            lr=config.lr,
-            betas=(config.beta1, config.beta2),
-            fused=True,
-        )
+        self._config = config
+        decay = config.weight_decay
+        self._groups = [
+            (_Moments([p for p in parameters if p.ndim >= 2]), decay),
+            (_Moments([p for p in parameters if p.ndim < 2]), 0.0),
+        ]
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
-        for parameter, master in zip(self._parameters, self._masters, strict=True):
-            if parameter.grad is not None:
-                master.grad = parameter.grad.to(master.dtype)
-        for group in self._adam.param_groups:
-            group["lr"] = self._lr * rate
-        self._adam.step()
-        rounded = [
-            (p, m) for p, m in zip(self._parameters, self._masters, strict=True) if p is not m
-        ]
-        if rounded:
-            torch._foreach_copy_([p.data for p, _ in rounded], [m.data for _, m in rounded])
+        config = self._config
+        for group, weight_decay in self._groups:
+            torch._foreach_add_(group.steps, 1)
+            torch._fused_adamw_(
+                group.masters,
+                [p.grad.float() for p in group.parameters if p.grad is not None],
+                group.means,
+                group.squares,
+                [],
+                group.steps,
+                lr=config.lr * rate,
+                beta1=config.beta1,
+                beta2=config.beta2,
+                weight_decay=weight_decay,
+                eps=1e-10,
+                amsgrad=False,
+                maximize=False,
+            )
+            torch._foreach_copy_(group.weights, group.masters)
+
+
+class _Moments:
+    """Parameters, their masters, and the running means of gradients and of their squares."""
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        self.parameters = parameters
+        self.weights = [p.detach() for p in parameters]
+        self.masters = [w.float() for w in self.weights]  # the same tensor if it is float32
+        self.means = [torch.zeros_like(m) for m in self.masters]
+        self.squares = [torch.zeros_like(m) for m in self.masters]
+        self.steps = [torch.zeros((), device=m.device) for m in self.masters]
 
 
 class Muon:
@@ -154,9 +167,3 @@ def build_optimizer(model: LanguageModel, config: OptimizerConfig) -> Optimizer:
         Muon([p for name, p in named if name in inside], config),
         AdamW([p for name, p in named if name not in inside], config),
     )
-
-
-def _master(parameter: nn.Parameter) -> nn.Parameter:
-    if parameter.dtype == torch.float32:
-        return parameter
-    return nn.Parameter(parameter.detach().float())

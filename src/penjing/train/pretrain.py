@@ -24,7 +24,7 @@ from penjing.generate.engine import generate
 from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
 from penjing.model.families import build_model
-from penjing.model.runtime import cpu_count, fast_bfloat16, pick_device
+from penjing.model.runtime import cpu_count, fast_bfloat16, keep_freed_memory, pick_device
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.tokenizer.train import train_tokenizer
 from penjing.train.config import PretrainConfig, TrainConfig
@@ -256,6 +256,7 @@ def _run_folder(out: Path, config: PretrainConfig, tell: _Journal) -> Iterator[N
 
 @contextmanager
 def _threads(wanted: int) -> Iterator[None]:
+    keep_freed_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(wanted or cpu_count())
     try:
