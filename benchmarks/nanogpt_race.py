@@ -136,7 +136,7 @@ def run_penjing(text: Path, seed: int, folder: Path) -> dict[str, Any]:
 
 
 def run_nanogpt(checkout: Path, text: Path) -> dict[str, Any]:
-    """nanoGPT's own train.py in a copy of its checkout; its loss on the full split from its files."""
+    """nanoGPT's own train.py in a copy of its checkout; its loss on the full split."""
     import numpy as np
     import torch
 

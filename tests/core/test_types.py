@@ -46,5 +46,5 @@ def test_the_defaults_are_valid() -> None:
 def test_a_table_says_what_was_meant() -> None:
     table = Table("fruit", {"apple": 1, "pear": 2})
     assert table["pear"] == 2 and list(table) == ["apple", "pear"] and len(table) == 2
-    with pytest.raises(ConfigError, match="Unknown fruit 'aple'. Did you mean 'apple'"):
+    with pytest.raises(ConfigError, match=r"Unknown fruit 'aple'\. Did you mean 'apple'"):
         table["aple"]

@@ -45,7 +45,7 @@ def test_bpe_has_the_size_asked_for(size: int, split: SplitName, corpus: list[st
 def test_a_size_that_the_text_cannot_fill() -> None:
     with pytest.raises(TokenizerError, match="gives at most 261") as caught:
         train_tokenizer(["hello"], TokenizerConfig(vocab_size=50_000))
-    assert "--tokenizer.vocab-size 261 or less" in str(caught.value)
+    assert "vocab_size 261 or less" in str(caught.value)
     assert train_tokenizer(["hello"], TokenizerConfig(vocab_size=261)).vocab_size == 261
 
 

@@ -1,5 +1,7 @@
 """The learning rate: up, level, down."""
 
+from itertools import pairwise
+
 import pytest
 
 from penjing.train.config import ScheduleConfig
@@ -12,7 +14,7 @@ def test_the_shape() -> None:
     assert rates[0] == pytest.approx(1 / 11) and rates[9] == pytest.approx(10 / 11)
     assert all(r == 1 for r in rates[10:61])
     assert rates[80] == pytest.approx(0.1 + 0.9 * 0.5)
-    assert all(a > b for a, b in zip(rates[60:], rates[61:], strict=False))
+    assert all(a > b for a, b in pairwise(rates[60:]))
     assert rates[99] == pytest.approx(0.1 + 0.9 / 40)
 
 

@@ -17,7 +17,7 @@ class ModelConfig:
         ConfigError: sizes that do not fit together, from `resolve`.
     """
 
-    family: FamilyName = "qwen3"
+    family: FamilyName = "qwen3"  # the form of the network
     vocab_size: int = 0  # rows of the embedding table; from the tokenizer
     context_length: int = 256  # T: positions that it is trained on
     n_layer: int = 4  # the dial: the other sizes follow from it
@@ -27,10 +27,10 @@ class ModelConfig:
     head_dim: int = 0  # D: channels of one head; 0: n_embd / n_head
     n_inner: int = 0  # width of the feed-forward network; 0: the family's usual ratio
     position: PositionName | None = None  # None: the family's own
-    rope_theta: float = 10000.0
-    norm_eps: float = 1e-6
-    dropout: float = 0.0
-    tie_embeddings: bool = True
+    rope_theta: float = 10000.0  # base of RoPE's wavelengths
+    norm_eps: float = 1e-6  # added under the root in each norm
+    dropout: float = 0.0  # share of values dropped in training
+    tie_embeddings: bool = True  # one table for the embeddings and the head
     attention_bias: bool = False  # llama, qwen3: biases in attention (gpt2 has them everywhere)
 
     def resolve(self) -> "ModelConfig":

@@ -49,7 +49,7 @@ def train_bpe(texts: Iterable[str], config: TokenizerConfig, tell: Listener) -> 
     if config.vocab_size < 256 + n_special:
         raise TokenizerError(
             f"A byte-level vocabulary holds the 256 bytes and {n_special} special tokens: "
-            f"--tokenizer.vocab-size must be at least {256 + n_special}, got {config.vocab_size}."
+            f"vocab_size must be at least {256 + n_special}, got {config.vocab_size}."
         )
     if config.sample_bytes < 1:
         raise TokenizerError(
@@ -75,7 +75,7 @@ def train_bpe(texts: Iterable[str], config: TokenizerConfig, tell: Listener) -> 
     if size < config.vocab_size:
         raise TokenizerError(
             f"The vocabulary is larger than the text allows: asked {config.vocab_size}, this text "
-            f"gives at most {size}. Choose --tokenizer.vocab-size {size} or less, or give more text"
+            f"gives at most {size}. Choose vocab_size {size} or less, or give more text"
             + (" (or a larger --tokenizer.sample-bytes)." if sampled else ".")
         )
     return _assemble(

@@ -31,12 +31,12 @@ class DataConfig:
 class OptimizerConfig:
     """Muon on the matrices and AdamW on the rest, or AdamW on all."""
 
-    name: Literal["muon", "adamw"] = "muon"
+    name: Literal["muon", "adamw"] = "muon"  # Muon has AdamW beside it
     lr: float = 0.004  # AdamW: embeddings, head and norms (or everything)
     muon_lr: float = 0.02  # Muon: the matrices inside the blocks
     weight_decay: float = 0.0  # of matrices, times the learning rate, each step
-    beta1: float = 0.9
-    beta2: float = 0.95
+    beta1: float = 0.9  # of AdamW: how long gradients are remembered
+    beta2: float = 0.95  # of AdamW: how long their squares are
     momentum: float = 0.95  # of Muon
     grad_clip: float = 1.0  # largest norm of all gradients together; 0: no limit
 
@@ -54,24 +54,24 @@ class ScheduleConfig:
 class TrainConfig:
     """The one loop's settings, whatever the objective."""
 
-    steps: int = 1000
+    steps: int = 1000  # optimizer steps
     batch_size: int = 32  # sequences in one optimizer step
     micro_batch_size: int = 0  # sequences computed at once (gradient accumulation); 0: all
     short_contexts: tuple[int, ...] = ()  # shorter windows to begin with, such as 64 128
     short_fraction: float = 0.5  # of the steps, shared equally by those lengths
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    init: Literal["scaled", "zero"] = "scaled"
+    init: Literal["scaled", "zero"] = "scaled"  # of the matrices that write to the residual stream
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of weights; masters are float32
-    device: str = "auto"
+    device: str = "auto"  # a GPU if there is one, else the CPU
     threads: int = 0  # CPU threads; 0: as many as there are processors
-    seed: int = 0
+    seed: int = 0  # of weights, batches, dropout and samples
     log_every: int = 10  # steps between two "step" events
     eval_every: int = 200  # steps between two passes over the validation split; 0: at the end
     sample_every: int = 0  # steps between two samples; 0: at the end
     save_every: int = 0  # steps between two checkpoints; 0: at the end
-    sample_prompt: str = ""
-    sample_tokens: int = 100
+    sample_prompt: str = ""  # what a sample continues
+    sample_tokens: int = 100  # length of a sample
 
     def check(self) -> None:
         """Raises ConfigError for values that cannot work."""

@@ -25,8 +25,8 @@ class Optimizer(Protocol):
 class AdamW:
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019), on float32 masters.
 
-    Vectors (norms, biases) are not decayed. The arithmetic is torch's fused kernel, called directly:
-    the classes of torch.optim take a second to import.
+    Vectors (norms, biases) are not decayed. The arithmetic is torch's fused kernel, called
+    directly: the classes of torch.optim take a second to import.
     """
 
     def __init__(self, parameters: list[nn.Parameter], config: OptimizerConfig) -> None:

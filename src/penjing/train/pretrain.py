@@ -82,7 +82,7 @@ def pretrain(config: PretrainConfig, *, out: Path, listeners: Sequence[Listener]
 
 
 def _read(config: PretrainConfig, tell: "_Journal") -> Split:
-    documents = read_documents(config.data.sources)
+    documents = read_documents(config.data.sources, listener=tell.emit)
     split = split_documents(
         documents,
         validation_fraction=config.data.validation_fraction,

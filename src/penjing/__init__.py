@@ -1,0 +1,176 @@
+"""Grow a small language model whole, on one machine, and see every step.
+
+import penjing
+
+run = penjing.pretrain(penjing.recipe("shakespeare"), out=Path("runs/first"))
+model = penjing.load("runs/first")
+for step in model.generate("ROMEO:"):
+    print(step.text, end="", flush=True)
+
+Every name in `__all__` is loaded on first use, so `import penjing` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from penjing.version import __version__
+
+if TYPE_CHECKING:
+    from penjing.core.config import load_toml
+    from penjing.core.errors import (
+        CheckpointError,
+        ConfigError,
+        CorpusError,
+        DataError,
+        GenerationError,
+        PenjingError,
+        StorageError,
+        TokenizerError,
+        TrainingError,
+    )
+    from penjing.core.events import Event, JsonLines, Listener, read_events
+    from penjing.core.types import Candidate, Document, FilterRecord, SamplingParams, TokenStep
+    from penjing.data.corpora import CORPORA, load_corpus
+    from penjing.data.readers import read_documents
+    from penjing.evaluate.loss import LossReport, evaluate_loss
+    from penjing.generate.load import LoadedModel, load
+    from penjing.model.cache import KVCache
+    from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
+    from penjing.model.config import ModelConfig
+    from penjing.model.families import build_model
+    from penjing.model.trace import record, taps
+    from penjing.recipes.recipes import RECIPES
+    from penjing.tokenizer.config import TokenizerConfig
+    from penjing.tokenizer.stream import StreamDecoder
+    from penjing.tokenizer.tokenizer import Tokenizer
+    from penjing.tokenizer.train import train_tokenizer
+    from penjing.train.config import (
+        DataConfig,
+        OptimizerConfig,
+        PretrainConfig,
+        ScheduleConfig,
+        TrainConfig,
+    )
+    from penjing.train.pretrain import Run, pretrain
+
+_NAMES = {
+    "penjing.core.config": ("load_toml",),
+    "penjing.core.errors": (
+        "CheckpointError",
+        "ConfigError",
+        "CorpusError",
+        "DataError",
+        "GenerationError",
+        "PenjingError",
+        "StorageError",
+        "TokenizerError",
+        "TrainingError",
+    ),
+    "penjing.core.events": ("Event", "JsonLines", "Listener", "read_events"),
+    "penjing.core.types": (
+        "Candidate",
+        "Document",
+        "FilterRecord",
+        "SamplingParams",
+        "TokenStep",
+    ),
+    "penjing.data.corpora": ("CORPORA", "load_corpus"),
+    "penjing.data.readers": ("read_documents",),
+    "penjing.evaluate.loss": ("LossReport", "evaluate_loss"),
+    "penjing.generate.load": ("LoadedModel", "load"),
+    "penjing.model.cache": ("KVCache",),
+    "penjing.model.checkpoint": ("Checkpoint", "Lineage", "save_checkpoint"),
+    "penjing.model.config": ("ModelConfig",),
+    "penjing.model.families": ("build_model",),
+    "penjing.model.trace": ("record", "taps"),
+    "penjing.recipes.recipes": ("RECIPES",),
+    "penjing.tokenizer.config": ("TokenizerConfig",),
+    "penjing.tokenizer.stream": ("StreamDecoder",),
+    "penjing.tokenizer.tokenizer": ("Tokenizer",),
+    "penjing.tokenizer.train": ("train_tokenizer",),
+    "penjing.train.config": (
+        "DataConfig",
+        "OptimizerConfig",
+        "PretrainConfig",
+        "ScheduleConfig",
+        "TrainConfig",
+    ),
+    "penjing.train.pretrain": ("Run", "pretrain"),
+}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
+
+
+def recipe(name: str, depth: int | None = None) -> "PretrainConfig":
+    """The settings of a named recipe; `depth` is its one dial, None the recipe's own.
+
+    Raises:
+        ConfigError: there is no recipe of that name.
+    """
+    from penjing.recipes.recipes import RECIPES
+
+    return RECIPES[name](depth)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for (PEP 562)."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'penjing' has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+__all__ = [
+    "CORPORA",
+    "RECIPES",
+    "Candidate",
+    "Checkpoint",
+    "CheckpointError",
+    "ConfigError",
+    "CorpusError",
+    "DataConfig",
+    "DataError",
+    "Document",
+    "Event",
+    "FilterRecord",
+    "GenerationError",
+    "JsonLines",
+    "KVCache",
+    "Lineage",
+    "Listener",
+    "LoadedModel",
+    "LossReport",
+    "ModelConfig",
+    "OptimizerConfig",
+    "PenjingError",
+    "PretrainConfig",
+    "Run",
+    "SamplingParams",
+    "ScheduleConfig",
+    "StorageError",
+    "StreamDecoder",
+    "TokenStep",
+    "Tokenizer",
+    "TokenizerConfig",
+    "TokenizerError",
+    "TrainConfig",
+    "TrainingError",
+    "__version__",
+    "build_model",
+    "evaluate_loss",
+    "load",
+    "load_corpus",
+    "load_toml",
+    "pretrain",
+    "read_documents",
+    "read_events",
+    "recipe",
+    "record",
+    "save_checkpoint",
+    "taps",
+    "train_tokenizer",
+]

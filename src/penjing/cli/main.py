@@ -1,0 +1,84 @@
+"""`penjing VERB ...`: find the verb, run it, and show what goes wrong as one paragraph."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from penjing.cli.errors import UsageError, guarded
+from penjing.core.table import Table, suggest
+from penjing.version import __version__
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb: `run(args) -> exit code` in its module, which is loaded only when it is used."""
+
+    summary: str
+    module: str
+
+    def run(self, args: Sequence[str]) -> int:
+        code: int = import_module(self.module).run(args)
+        return code
+
+
+VERBS: Table[Verb] = Table(
+    "verb",
+    {
+        "demo": Verb("from nothing to a model that writes, in minutes", "penjing.cli.verbs.demo"),
+        "data": Verb("look at a text: files, folders, or a corpus", "penjing.cli.verbs.data"),
+        "tokenizer": Verb(
+            "train a tokenizer, or show how it cuts a text", "penjing.cli.verbs.tokenizer"
+        ),
+        "pretrain": Verb("train a model from scratch on a text", "penjing.cli.verbs.pretrain"),
+        "generate": Verb("let a model continue a text", "penjing.cli.verbs.generate"),
+        "info": Verb("what a model directory holds, or this machine", "penjing.cli.verbs.info"),
+    },
+)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0, 1 (error), 2 (usage), 130 (Ctrl-C)."""
+    # An idle thread of GNU OpenMP spins 300,000 rounds before it sleeps, on a core that another
+    # could use. 2,000 still bridges the gaps within a training step. Read when torch is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 must not end a run
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    words = list(sys.argv[1:] if args is None else args)
+    return guarded(lambda: _dispatch(words))
+
+
+def _dispatch(args: Sequence[str]) -> int:
+    if not args:
+        print(overview(), file=sys.stderr)
+        return 2
+    verb, rest = args[0], args[1:]
+    if verb in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if verb in ("-V", "--version"):
+        print(f"penjing {__version__}")
+        return 0
+    if verb not in VERBS:
+        what = "option" if verb.startswith("-") else "verb"
+        raise UsageError(f"Unknown {what} {verb!r}.{suggest(verb, list(VERBS))}")
+    return VERBS[verb].run(rest)
+
+
+def overview() -> str:
+    """What `penjing --help` shows: one line a verb."""
+    lines = [f"  {name:<10} {verb.summary}" for name, verb in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: penjing VERB [OPTIONS]",
+            "",
+            "Grow a small language model whole, on one machine, and see every step.",
+            "",
+            *lines,
+            "",
+            "`penjing VERB --help` shows the options of a verb, `penjing --version` the version.",
+            "PENJING_CACHE names the folder of fetched corpora; PENJING_DEBUG=1 shows tracebacks.",
+        ]
+    )

@@ -1,0 +1,90 @@
+"""`penjing data`: what text is there, and how it would be split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from penjing.cli.arguments import command, parse
+from penjing.cli.errors import UsageError
+
+HEAD = 600  # characters that --show prints
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Count a text: documents, characters, bytes, and what would be kept aside for validation."""
+
+    sources: Annotated[
+        Positional[tuple[str, ...]],
+        arg(metavar="[SOURCE ...]", help='files, folders, "-" for standard input, or corpora'),
+    ] = ()
+    list: FlagCreatePairsOff[bool] = False
+    """the corpora that can be fetched, with their licences"""
+    show: FlagCreatePairsOff[bool] = False
+    """the beginning of the text, too"""
+    validation_fraction: float = 0.05
+    """share of the bytes that is kept aside, in whole documents where that is possible"""
+
+
+def run(args: Sequence[str]) -> int:
+    """List the corpora, or look at a text."""
+    arguments: Arguments = parse(Arguments, args, "data")
+    if arguments.list:
+        _list()
+    elif arguments.sources:
+        _look(arguments)
+    else:
+        raise UsageError(
+            f"Name a file, a folder, - or a corpus: `{command('data', '--list')}` lists these."
+        )
+    return 0
+
+
+def _list() -> None:
+    from penjing.data.corpora import CORPORA
+
+    for name, corpus in CORPORA.items():
+        package = corpus.package
+        origin = (
+            f"{package.registry}: {package.name} {package.version}" if package else "no network"
+        )
+        print(f"{name:<13} {corpus.title} ({corpus.language})")
+        print(f"{'':<13} {origin}; {corpus.licence}")
+
+
+def _look(arguments: Arguments) -> None:
+    from penjing.cli.console import make_console, show
+    from penjing.cli.describe import describe, plural, size
+    from penjing.core.events import Event
+    from penjing.data.documents import split_documents, summary
+    from penjing.data.readers import read_documents
+
+    console = make_console()
+
+    def listener(event: Event) -> None:
+        if line := describe(event):
+            show(console, line)
+
+    documents = read_documents(arguments.sources, listener=listener)
+    total = summary(documents)
+    split = split_documents(documents, validation_fraction=arguments.validation_fraction)
+    train, validation = summary(split.train), summary(split.validation)
+    rows = [
+        ("documents", f"{total.documents:,}, {total.duplicates:,} of them exact copies"),
+        ("characters", f"{total.characters:,}"),
+        ("bytes", f"{total.bytes:,}, {total.bytes / total.characters:.2f} a character"),
+        ("lines", f"{total.lines:,}"),
+        (
+            "lengths",
+            f"{total.shortest:,} / {total.median:,} / {total.longest:,} characters: "
+            "shortest, middle, longest document",
+        ),
+        ("training", f"{plural(train.documents, 'document')}, {size(train.bytes)}"),
+        ("validation", f"{plural(validation.documents, 'document')}, {size(validation.bytes)}"),
+    ]
+    for name, value in rows:
+        show(console, f"{name:<10} {value}")
+    if arguments.show:
+        show(console, f"\n{documents[0].source}:\n\n{documents[0].text[:HEAD]}")

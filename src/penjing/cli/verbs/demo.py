@@ -1,0 +1,34 @@
+"""`penjing demo`: corpus -> tokenizer -> model -> text, with nothing to decide."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+from tyro.conf import arg
+
+from penjing.cli.arguments import OptionalInt, OptionalPath, parse
+from penjing.cli.runs import run_directory
+from penjing.cli.verbs.pretrain import recipe_settings, train
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Fetch a corpus, train a tokenizer and a model on it, and let the model write."""
+
+    corpus: Literal["shakespeare", "tang", "stdlib"] = "shakespeare"
+    """38 plays, Chinese poems, or Python's own source code (which needs no network)"""
+    depth: Annotated[OptionalInt, arg(help_behavior_hint="(default: the recipe's)")] = None
+    """layers of the model, from which its other sizes follow; more is better and slower"""
+    steps: Annotated[OptionalInt, arg(help_behavior_hint="(default: the recipe's)")] = None
+    """optimizer steps; fewer is quicker and worse"""
+    out: Annotated[OptionalPath, arg(help_behavior_hint="(default: runs/CORPUS, numbered)")] = None
+    """a new folder for the run"""
+
+
+def run(args: Sequence[str]) -> int:
+    """Train the recipe that has the corpus's name."""
+    arguments: Arguments = parse(Arguments, args, "demo")
+    config = recipe_settings(arguments.corpus, arguments.depth)
+    if arguments.steps is not None:
+        config = replace(config, train=replace(config.train, steps=arguments.steps))
+    return train(config, run_directory(arguments.corpus, arguments.out))

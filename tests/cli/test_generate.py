@@ -1,0 +1,104 @@
+"""`penjing generate`."""
+
+import io
+import json
+import sys
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from penjing.generate.load import load
+
+
+def test_greedy_text_is_that_of_transformers(penjing, model_dir):
+    words = ["--prompt", "the cat", "--temperature", "0", "--max-new-tokens", "12", "--json"]
+    result = penjing("generate", str(model_dir), *words)
+    ids = [json.loads(line)["id"] for line in result.out.splitlines()]
+    theirs = AutoModelForCausalLM.from_pretrained(model_dir)
+    prompt = torch.tensor([list(b"the cat")])
+    expected = theirs.generate(prompt, do_sample=False, max_new_tokens=12)[0, 7:]
+    assert ids == expected.tolist()
+
+
+def test_text_goes_out_and_figures_beside(penjing, model_dir):
+    words = ["--prompt", "床前", "--seed", "3", "--max-new-tokens", "9"]
+    result = penjing("generate", str(model_dir), *words)
+    expected = load(model_dir).complete("床前", seed=3, max_new_tokens=9)
+    assert result.code == 0 and result.out == f"床前{expected}\n"
+    assert "9 tokens in " in result.err and "seed 3" in result.err
+    alone = penjing("generate", str(model_dir), *words, "--no-echo")
+    assert alone.out == expected + "\n"
+
+
+def test_without_a_seed_it_tells_the_one_that_repeats_it(penjing, model_dir):
+    words = ["generate", str(model_dir), "--prompt", "a", "--max-new-tokens", "8"]
+    first = penjing(*words)
+    seed = first.err.split("seed ")[1].strip()
+    assert penjing(*words, "--seed", seed).out == first.out
+
+
+def test_json_has_what_the_step_has(penjing, model_dir):
+    words = ["--prompt", "a", "--max-new-tokens", "2", "--logprobs", "3", "--json", "--trace"]
+    result = penjing("generate", str(model_dir), *words, "--top-k", "5", "--seed", "1")
+    first, last = map(json.loads, result.out.splitlines())
+    assert first["index"] == 0 and len(first["candidates"]) == 3
+    assert {"step": "top_k", "kept": 5}.items() <= next(
+        row.items() for row in first["trace"] if row["step"] == "top_k"
+    )
+    assert first["finish_reason"] is None and last["finish_reason"] == "length"
+
+
+def test_trace_shows_each_step(penjing, model_dir):
+    words = ["--prompt", "a", "--max-new-tokens", "2", "--trace", "--top-k", "5", "--top-p", "0.5"]
+    out = penjing("generate", str(model_dir), *words).out
+    assert out.count("likeliest after it") == 2
+    assert "temperature" in out and "top_k" in out and "top_p" in out
+
+
+def test_stop_and_bias(penjing, model_dir):
+    words = ["--prompt", "a", "--logit-bias", "98", "100", "--max-new-tokens", "5", "--json"]
+    out = penjing("generate", str(model_dir), *words).out
+    assert [json.loads(line)["text"] for line in out.splitlines()] == ["b"] * 5
+    out = penjing("generate", str(model_dir), *words, "--stop", "bbb").out
+    assert "".join(json.loads(line)["text"] for line in out.splitlines()) == ""
+
+
+@pytest.mark.parametrize(("raw", "prompt"), [(b"abc\n", "abc"), ("床前".encode("utf-16"), "床前")])
+def test_a_prompt_from_standard_input(penjing, model_dir, monkeypatch, raw, prompt):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
+    result = penjing("generate", str(model_dir), "--prompt", "-", "--max-new-tokens", "1")
+    assert result.code == 0 and result.out.startswith(prompt)
+
+
+def test_at_the_end_of_the_context(penjing, model_dir):
+    words = ["generate", str(model_dir), "--prompt", "a" * 60, "--max-new-tokens", "20", "--json"]
+    assert len(penjing(*words).out.splitlines()) == 5
+    assert len(penjing(*words, "--on-overflow", "slide").out.splitlines()) == 20
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--temperature", "-1"], 1, "temperature must be"),
+        (["--temperature", "hot"], 2, "could not convert"),
+        (["--temprature", "1"], 2, "--temperature FLOAT"),
+        (["--prompt", "a" * 65], 1, "the context holds 64"),
+    ],
+)
+def test_errors(penjing, model_dir, words, code, said):
+    result = penjing("generate", str(model_dir), *words)
+    assert result.code == code and said in result.err and result.out == ""
+
+
+def test_a_damaged_model_is_said(penjing, model_dir, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in model_dir.iterdir():
+        raw = file.read_bytes()
+        (broken / file.name).write_bytes(
+            raw[: len(raw) // 2] if file.suffix == ".safetensors" else raw
+        )
+    result = penjing("generate", str(broken))
+    assert result.code == 1 and "model.safetensors" in result.err
+    assert penjing("generate", "nowhere").err == "error: There is no model directory nowhere.\n"

@@ -1,0 +1,115 @@
+"""Every command and every program of the README runs, on a model that is made in seconds.
+
+The Chinese README shows the same ones, to the letter.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+READMES = ["README.md", "README.zh.md"]
+QUICK = {  # what makes a command of minutes one of seconds
+    "demo": ["--steps", "2", "--depth", "1"],
+    "pretrain": ["--train.steps", "2", "--train.batch-size", "2", "--depth", "1"],
+    "generate": ["--seed", "1"],
+}
+
+
+def blocks(readme: str, language: str) -> list[str]:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def penjing(words: list[str], folder: Path) -> None:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, "-m", "penjing", *words, *quicker(words)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"penjing {shlex.join(words)}\n{done.stdout}\n{done.stderr}"
+    assert done.stdout.strip()
+
+
+def quicker(words: list[str]) -> list[str]:
+    """A later word wins, so what the README itself sets is left out here."""
+    extra = QUICK.get(words[0], [])
+    pairs = zip(extra[::2], extra[1::2], strict=True)
+    return [word for name, value in pairs if name not in words for word in (name, value)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder: some notes, settings, and a model called runs/shakespeare."""
+    place = tmp_path_factory.mktemp("readme")
+    notes = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))]
+    (place / "notes.txt").write_text("\n".join(notes), encoding="utf-8")
+    settings = '[data]\nsources = ["notes.txt"]\n[tokenizer]\nvocab_size = 300\n'
+    (place / "run.toml").write_text(settings, encoding="utf-8")
+    penjing(["demo", "--corpus", "stdlib", "--out", "runs/shakespeare"], place)
+    return place
+
+
+@pytest.mark.network
+def test_the_commands_run(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "shakespeare").symlink_to(folder / "runs" / "shakespeare")
+    for name in ("notes.txt", "run.toml"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    commands = [line for block in blocks("README.md", "sh") for line in block.splitlines() if line]
+    assert len(commands) >= 8
+    for command in commands:
+        words = shlex.split(command)
+        if words[0] == "make":
+            assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()  # .ci/run runs them for real
+        else:
+            assert words[0] == "penjing", command
+            penjing(words[1:], tmp_path)
+
+
+def test_the_programs_run(folder: Path) -> None:
+    programs = blocks("README.md", "python")
+    assert len(programs) == 3
+    for program in programs:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=folder,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == 0, program + done.stderr
+
+
+def test_the_two_languages_show_the_same_commands_and_programs() -> None:
+    for language in ("sh", "python"):
+        assert blocks("README.md", language) == blocks("README.zh.md", language)
+
+
+def test_links_lead_somewhere() -> None:
+    for readme in [*READMES, "CONTRIBUTING.md", "docs/architecture.md", "docs/dependencies.md"]:
+        file = ROOT / readme
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", file.read_text(encoding="utf-8")):
+            assert (file.parent / target).exists(), f"{readme}: {target}"
+
+
+def test_every_file_has_its_phrase() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    source = ROOT / "src" / "penjing"
+    for file in source.rglob("*.py"):
+        if file.name not in ("__init__.py", "__main__.py", "version.py"):
+            assert f"`{file.relative_to(source)}`" in text, file
