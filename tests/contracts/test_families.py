@@ -22,7 +22,7 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 every_position = pytest.mark.parametrize("position", POSITIONS)
 
 
-def tiny(family: FamilyName, position: PositionName | None = None, **more: Any) -> LanguageModel:
+def tiny(family: FamilyName, position: PositionName = "auto", **more: Any) -> LanguageModel:
     sizes: dict[str, Any] = {"n_layer": 2, "n_embd": 64, "n_head": 4}
     if family != "gpt2":
         sizes["n_kv_head"] = 2

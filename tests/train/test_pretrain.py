@@ -140,6 +140,15 @@ def test_bad_input_leaves_nothing(text: Path, tmp_path: Path) -> None:
     refused(device, out, ConfigError, "gpu9")
 
 
+def test_a_file_name_that_is_no_text(text: Path, tmp_path: Path) -> None:
+    odd = text.rename(text.with_name(b"\xff.txt".decode("utf-8", "surrogateescape")))
+    run = pretrain(settings(odd, steps=2), out=tmp_path / "run")
+    (line,) = run.checkpoint.lineage
+    assert line.settings["data"]["sources"] == [str(odd)]
+    first = next(e for e in read_events(run.path / "events.jsonl") if e.kind == "data")
+    assert first.data["sources"] == [str(odd)]
+
+
 def test_an_existing_run_is_kept(text: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with pytest.raises(StorageError, match="exists already"):

@@ -52,14 +52,14 @@ def to_dict(config: Any) -> dict[str, Any]:
     return typing.cast(dict[str, Any], plain(dataclasses.asdict(config)))
 
 
-def load_toml(cls: type[C], path: Path, *, base: C | None = None) -> C:
+def load_toml(cls: type[C], path: str | Path, *, base: C | None = None) -> C:
     """Read the dataclass `cls` from a TOML file, on top of `base`.
 
     Raises:
         ConfigError: the file is missing, is not TOML, or holds a wrong name or value.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"There is no settings file {path}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:

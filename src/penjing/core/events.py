@@ -28,7 +28,8 @@ class JsonLines:
     """A listener that appends each event to a file, one JSON object a line."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8")
+        # A file name may hold bytes that are no text; they are written as JSON's own escapes.
+        self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
 
     def __call__(self, event: Event) -> None:
         row = {"event": event.kind, "time": round(event.time, 3), **event.data}

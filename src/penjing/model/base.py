@@ -60,7 +60,7 @@ class Transformer(LanguageModel):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size, config.n_embd)
-        self.position = POSITIONS[str(config.position)](config)
+        self.position = POSITIONS[config.position](config)
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(self.make_block(i) for i in range(config.n_layer))
         self.norm = self.make_norm()

@@ -184,7 +184,7 @@ def read_config(path: Path) -> ModelConfig:
 
 
 def save_checkpoint(
-    path: Path,
+    path: str | Path,
     *,
     model: LanguageModel,
     tokenizer: Tokenizer,
@@ -197,6 +197,7 @@ def save_checkpoint(
     Raises:
         StorageError: `path` exists and `replace` is false, or the disk refuses.
     """
+    path = Path(path)
     config = model.config
     family = FAMILIES[config.family]
     tensors = export_tensors(model.state_dict(), family.rules(config))
@@ -252,4 +253,5 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 def _write_json(file: Path, data: Mapping[str, Any]) -> None:
-    file.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    file.write_text(text, encoding="utf-8", errors="backslashreplace")  # as JSON escapes surrogates

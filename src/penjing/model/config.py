@@ -6,7 +6,7 @@ from typing import Literal
 from penjing.core.errors import ConfigError
 
 FamilyName = Literal["gpt2", "llama", "qwen3"]
-PositionName = Literal["learned", "sinusoidal", "rope", "alibi", "none"]
+PositionName = Literal["auto", "learned", "sinusoidal", "rope", "alibi", "none"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ModelConfig:
     n_kv_head: int = 0  # key/value heads, shared by groups of query heads; 0: n_head
     head_dim: int = 0  # D: channels of one head; 0: n_embd / n_head
     n_inner: int = 0  # width of the feed-forward network; 0: the family's usual ratio
-    position: PositionName | None = None  # None: the family's own
+    position: PositionName = "auto"  # how order is told; auto: learned for gpt2, else rope
     rope_theta: float = 10000.0  # base of RoPE's wavelengths
     norm_eps: float = 1e-6  # added under the root in each norm
     dropout: float = 0.0  # share of values dropped in training
@@ -36,6 +36,7 @@ class ModelConfig:
     def resolve(self) -> "ModelConfig":
         """The same model with every size spelled out and checked."""
         gpt2 = self.family == "gpt2"
+        own: PositionName = "learned" if gpt2 else "rope"
         n_embd = self.n_embd or 64 * self.n_layer
         n_head = self.n_head or max(1, n_embd // 64)
         # 8/3 would keep the parameters of GPT-2's 4 with three matrices instead of two; at 5/2 gate
@@ -49,7 +50,7 @@ class ModelConfig:
             n_kv_head=self.n_kv_head or n_head,
             head_dim=self.head_dim or n_embd // n_head,
             n_inner=n_inner,
-            position=self.position or ("learned" if gpt2 else "rope"),
+            position=own if self.position == "auto" else self.position,
         )
         full._check()
         return full

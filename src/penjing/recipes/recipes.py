@@ -37,7 +37,7 @@ def grow(
     source: str,
     tokenizer: TokenizerConfig,
     context_length: int = 256,
-    steps: int = 800,
+    steps: int = 700,
     batch_size: int = 16,
     prompt: str = "",
 ) -> PretrainConfig:
@@ -46,13 +46,15 @@ def grow(
         data=DataConfig(sources=(source,)),
         tokenizer=tokenizer,
         model=ModelConfig(
-            n_layer=depth, head_dim=64, context_length=context_length, tie_embeddings=True
+            n_layer=depth,
+            n_kv_head=depth // 2 if depth % 2 == 0 else 0,
+            context_length=context_length,
         ),
         train=TrainConfig(
             steps=steps,
             batch_size=batch_size,
-            optimizer=OptimizerConfig(lr=0.006 * (4 / depth) ** 0.5, muon_lr=0.02),
-            schedule=ScheduleConfig(warmup_steps=20, decay_fraction=0.6),
+            optimizer=OptimizerConfig(lr=0.006 * (4 / depth) ** 0.5, muon_lr=0.02, momentum=0.9),
+            schedule=ScheduleConfig(warmup_steps=0, decay_fraction=0.6),
             init="zero",
             eval_every=max(1, steps // 5),
             sample_every=max(1, steps // 3),

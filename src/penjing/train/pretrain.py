@@ -44,7 +44,7 @@ class Run:
     figures: Mapping[str, Any]  # the "done" event's
 
 
-def pretrain(config: PretrainConfig, *, out: Path, listeners: Sequence[Listener] = ()) -> Run:
+def pretrain(config: PretrainConfig, *, out: str | Path, listeners: Sequence[Listener] = ()) -> Run:
     """Train a tokenizer and a model on the text that `config.data` names, into a new folder `out`.
 
     Nothing is written before the text, the tokenizer and the model are known to be good.
@@ -56,6 +56,7 @@ def pretrain(config: PretrainConfig, *, out: Path, listeners: Sequence[Listener]
     begin = time.perf_counter()
     config.data.check()
     config.train.check()
+    out = Path(out)
     if out.exists():
         raise StorageError(f"{out} exists already. Choose another place, or remove it first.")
     tell = _Journal(listeners)
@@ -247,7 +248,7 @@ def _run_folder(out: Path, config: PretrainConfig, tell: _Journal) -> Iterator[N
     """The run's folder, with its settings and its log."""
     with storage_errors(out):
         out.mkdir(parents=True)
-        settings = json.dumps(to_dict(config), indent=2, ensure_ascii=False)
+        settings = json.dumps(to_dict(config), indent=2)
         (out / "config.json").write_text(settings + "\n", encoding="utf-8")
         with JsonLines(out / "events.jsonl") as log:
             tell.join(log)
