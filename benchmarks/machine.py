@@ -5,11 +5,11 @@ import platform
 from pathlib import Path
 from typing import Any
 
-import torch
-
 
 def describe_machine() -> dict[str, Any]:
     """Processor, threads and versions, for the head of a results file."""
+    import torch  # late: what reads its settings when torch is loaded can still be set
+
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():

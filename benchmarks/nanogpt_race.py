@@ -3,13 +3,16 @@
     python benchmarks/nanogpt_race.py --text input.txt --nanogpt nanoGPT --seeds 5
 
 Both train on the first 90 % of the characters; both are judged by the full validation split, in
-windows of 64 that do not overlap. nanoGPT runs with the settings that its README gives for a CPU
-(4 layers of width 128, block 64, batch 12, 2,000 steps); without `--nanogpt` the same model and
-settings run in a plain loop around transformers' GPT-2. We run the recipe `tiny-char` through the
-public API, once for each seed, in turn with the other. Each run is a process of its own.
+windows of 64 that do not overlap (theirs leave out a last, incomplete window; ours also counts the
+end token). nanoGPT runs with the settings that its README gives for a CPU (4 layers of width 128,
+block 64, batch 12, 2,000 steps); without `--nanogpt`, transformers' GPT-2 of that size is trained
+with those settings in a plain loop. We run the recipe `tiny-char` through the public API, once for
+each seed, in turn with the other. Each run is a process of its own, with the same environment.
 
-Time is that of the training steps alone, without imports, evaluation and saving, for both alike;
-the whole process is given beside it.
+Time is that of the training steps, batches included, without imports, evaluation and saving, for
+both alike; the whole process is given beside it. It passes if every seed reaches the loss that
+nanoGPT's settings reach, in at most a tenth of the other's time in the same pair, with a model that
+transformers loads as Qwen3.
 """
 
 import argparse
@@ -57,6 +60,7 @@ def main() -> None:
 
 def race(args: argparse.Namespace) -> None:
     """Run the two in turn, and print each run and the ratio of the pairs."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # for both: idle threads sleep sooner
     other = "nanoGPT" if args.nanogpt else "transformers"
     rows = []
     for seed in range(args.seeds):
@@ -75,27 +79,35 @@ def race(args: argparse.Namespace) -> None:
             f"ratio {ratio:.1f}",
             flush=True,
         )
-    target = max(DOCUMENTED_LOSS, min(row[other]["loss"] for row in rows))
-    target = DOCUMENTED_LOSS if args.nanogpt else target
-    losses = [row["penjing"]["loss"] for row in rows]
-    ratios = [row["ratio"] for row in rows]
-    passed = sum(loss <= target for loss in losses)
-    result = {
-        "machine": describe_machine(),
-        "target_loss": target,
-        "runs": rows,
-        "passed": passed,
-        "median_ratio": statistics.median(ratios),
-        "least_ratio": min(ratios),
-    }
+    result = judge(rows)
     print(
-        f"{passed} of {len(rows)} seeds reach {target:.3f}. Training time, {other} / penjing: "
-        f"median {statistics.median(ratios):.1f}, least {min(ratios):.1f}."
+        f"{result['passed']} of {len(rows)} seeds reach {DOCUMENTED_LOSS} in a tenth of the time. "
+        f"Training time, {other} / penjing: median {result['median_ratio']:.1f}, "
+        f"least {result['least_ratio']:.1f}."
     )
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(result, indent=2) + "\n")
-    sys.exit(0 if passed == len(rows) else 1)
+    sys.exit(0 if result["passed"] == len(rows) else 1)
+
+
+def judge(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The result of all pairs of runs."""
+    ratios = [row["ratio"] for row in rows]
+    passed = [
+        row["penjing"]["loss"] <= DOCUMENTED_LOSS
+        and row["penjing"]["architecture"] == "Qwen3ForCausalLM"
+        and row["ratio"] >= 10
+        for row in rows
+    ]
+    return {
+        "machine": describe_machine(),
+        "target_loss": DOCUMENTED_LOSS,
+        "runs": rows,
+        "passed": sum(passed),
+        "median_ratio": statistics.median(ratios),
+        "least_ratio": min(ratios),
+    }
 
 
 def child(name: str, text: Path, seed: int) -> dict[str, Any]:
@@ -111,7 +123,6 @@ def child(name: str, text: Path, seed: int) -> dict[str, Any]:
 
 def run_penjing(text: Path, seed: int, folder: Path) -> dict[str, Any]:
     """The recipe as it stands, through the public API; the result is read back by transformers."""
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     from dataclasses import replace
 
     import penjing
@@ -163,7 +174,7 @@ def run_nanogpt(checkout: Path, text: Path) -> dict[str, Any]:
         model = GPT(GPTConfig(**saved["model_args"]))
         model.load_state_dict(saved["model"])
         ids = torch.from_numpy(np.fromfile(data / "val.bin", dtype=np.uint16).astype(np.int64))
-        loss = full_loss(lambda x, y: model.eval()(x, y)[0], ids)
+        loss = full_loss(lambda x, y: model.eval()(x, y)[1], ids)
         sys.path.pop(0)
     return {
         "loss": loss,
@@ -173,7 +184,7 @@ def run_nanogpt(checkout: Path, text: Path) -> dict[str, Any]:
     }
 
 
-def run_transformers(text: Path, seed: int) -> dict[str, Any]:
+def run_transformers(text: Path, seed: int, steps: int = 2001) -> dict[str, Any]:
     """nanoGPT's settings around transformers' GPT-2: the stand-in where there is no checkout."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
@@ -194,7 +205,7 @@ def run_transformers(text: Path, seed: int) -> dict[str, Any]:
     ]
     optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99))
     begin = time.perf_counter()
-    for step in range(2001):
+    for step in range(steps):
         if step < 100:
             lr = 1e-3 * (step + 1) / 101
         else:
@@ -215,7 +226,7 @@ def run_transformers(text: Path, seed: int) -> dict[str, Any]:
         return torch.nn.functional.cross_entropy(model(x).logits.flatten(0, 1), y.flatten())
 
     model.eval()
-    return {"loss": full_loss(batch_loss, validation), "train_seconds": seconds, "steps": 2001}
+    return {"loss": full_loss(batch_loss, validation), "train_seconds": seconds, "steps": steps}
 
 
 def full_loss(batch_loss: Any, ids: Any) -> float:

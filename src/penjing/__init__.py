@@ -2,12 +2,12 @@
 
 import penjing
 
-run = penjing.pretrain(penjing.recipe("shakespeare"), out=Path("runs/first"))
+run = penjing.pretrain(penjing.recipe("shakespeare"), out="runs/first")
 model = penjing.load("runs/first")
 for step in model.generate("ROMEO:"):
     print(step.text, end="", flush=True)
 
-Every name in `__all__` is loaded on first use, so `import penjing` costs nothing.
+Every name in `__all__` is loaded on first use, so that `import penjing` loads no torch.
 """
 
 from importlib import import_module
@@ -51,7 +51,8 @@ if TYPE_CHECKING:
         ScheduleConfig,
         TrainConfig,
     )
-    from penjing.train.pretrain import Run, pretrain
+    from penjing.train.pretrain import pretrain
+    from penjing.train.run import Run
 
 _NAMES = {
     "penjing.core.config": ("load_toml",),
@@ -95,7 +96,8 @@ _NAMES = {
         "ScheduleConfig",
         "TrainConfig",
     ),
-    "penjing.train.pretrain": ("Run", "pretrain"),
+    "penjing.train.pretrain": ("pretrain",),
+    "penjing.train.run": ("Run",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -13,6 +13,7 @@ from penjing.model.checkpoint import Checkpoint, save_checkpoint
 from penjing.model.config import FamilyName, ModelConfig, PositionName
 from penjing.model.families import FAMILIES, build_model
 from penjing.model.positions import POSITIONS
+from penjing.model.trace import record
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.train import train_tokenizer
 from penjing.train.config import OptimizerConfig
@@ -147,6 +148,25 @@ def test_the_same_seed_gives_the_same_weights(family: FamilyName) -> None:
     one, same, other = (build_model(config, seed=s).state_dict() for s in (5, 5, 6))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not torch.equal(one["embedding.weight"], other["embedding.weight"])
+
+
+@every_family
+def test_dropout_is_everywhere_in_training_and_nowhere_else(family: FamilyName) -> None:
+    model, ids = tiny(family, dropout=0.4), some_ids(24)
+    assert torch.equal(model(ids), model(ids))
+    model.train()
+    with record(model, "embedded", "layers.*.residual", "logits") as seen:
+        model(ids)
+        first = dict(seen)
+        model(ids)
+        second = dict(seen)
+    for name, value in first.items():
+        assert not torch.equal(value, second[name]), name
+    # Attention has its own: with that of the residual stream switched off, something varies.
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    assert not torch.equal(model(ids), model(ids))
 
 
 @every_family

@@ -29,8 +29,10 @@ def test_it_is_json_even_for_what_is_no_number(tmp_path: Path) -> None:
 
 def test_a_last_line_cut_short_is_left_out(tmp_path: Path) -> None:
     log = tmp_path / "events.jsonl"
-    log.write_text('{"event": "a", "time": 1}\n{"event": "b", "ti')
-    assert [e.kind for e in read_events(log)] == ["a"]
+    whole = '{"event": "a", "time": 1}\n{"event": "sample", "time": 2, "text": "床前明月光"}'
+    for size in range(27, len(whole.encode()) - 1):
+        log.write_bytes(whole.encode()[:size])
+        assert [e.kind for e in read_events(log)] == ["a"]
 
 
 def test_a_broken_line_in_the_middle_is_an_error(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from penjing.core.errors import StorageError
-from penjing.core.files import atomic_directory, atomic_file, storage_errors
+from penjing.core.files import atomic_directory, atomic_file, check_free, storage_errors
 
 
 def test_a_directory_appears_only_when_done(tmp_path: Path) -> None:
@@ -78,5 +78,26 @@ def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
 
 
 def test_other_errors_pass(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), storage_errors(tmp_path):
-        raise FileNotFoundError(errno.ENOENT, "gone")
+    with pytest.raises(ChildProcessError), storage_errors(tmp_path):
+        raise ChildProcessError(errno.ECHILD, "no child")
+
+
+def test_a_place_is_looked_at_early(tmp_path: Path) -> None:
+    check_free(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("nowhere")
+    for taken in ("file", "link"):
+        with pytest.raises(StorageError, match="exists already"):
+            check_free(tmp_path / taken)
+    with pytest.raises(StorageError, match="no folder that you may write to"):
+        check_free(tmp_path / "file" / "model")
+    with pytest.raises(StorageError, match="no folder that you may write to"):
+        check_free(Path("/proc/self/model") if Path("/proc/self").exists() else Path("/x/model"))
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    (tmp_path / ".model.abc.old").mkdir()
+    with atomic_directory(tmp_path / "model"):
+        pass
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]

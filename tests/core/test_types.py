@@ -24,6 +24,7 @@ from penjing.core.types import SamplingParams
         ("max_new_tokens", 0),
         ("logprobs", -1),
         ("stop", ("",)),
+        ("stop", "END"),
     ],
 )
 def test_out_of_range(name: str, value: Any) -> None:

@@ -92,6 +92,12 @@ def test_a_damaged_config(saved: Path, content: str) -> None:
         ({"hidden_act": "gelu"}, "hidden_act = 'gelu' cannot be computed"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "RoPE scaling 'yarn'"),
         ({"vocab_size": 100}, "100"),
+        ({"vocab_size": 257.0}, "int needed, got float"),
+        ({"rms_norm_eps": "1e-6"}, "float needed, got str"),
+        ({"intermediate_size": -1}, "n_inner must be at least 1"),
+        ({"num_attention_heads": 0, "head_dim": None}, "n_head is 0"),
+        ({"rope_parameters": "yes"}, "must be a table"),
+        ({"layer_types": ["sliding_attention"]}, "sliding_attention"),
     ],
 )
 def test_a_config_that_does_not_fit(saved: Path, changes: dict[str, Any], message: str) -> None:
@@ -115,6 +121,47 @@ def test_shards_outside_the_directory_are_not_read(saved: Path) -> None:
     weights = {"weight_map": {"model.norm.weight": "../secret.safetensors"}}
     (saved / "model.safetensors.index.json").write_text(json.dumps(weights))
     with pytest.raises(CheckpointError, match="secret"):
+        Checkpoint.open(saved).load_model()
+
+
+def test_a_file_that_mixes_precisions_is_read_in_one(saved: Path) -> None:
+    file = saved / "model.safetensors"
+    tensors = {name: t.bfloat16() for name, t in load_file(file).items()}
+    tensors["model.norm.weight"] = tensors["model.norm.weight"].float()
+    save_file(tensors, file)
+    model = Checkpoint.open(saved).load_model()
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    assert model(torch.zeros(1, 4, dtype=torch.int64)).isfinite().all()
+
+
+@pytest.mark.parametrize("lineage", ["x", [5], [{"figures": [1]}], [{"operation": 5}], [{"x": 1}]])
+def test_a_damaged_lineage(saved: Path, lineage: object) -> None:
+    (saved / "penjing.json").write_text(json.dumps({"lineage": lineage}))
+    with pytest.raises(CheckpointError, match=r"penjing\.json is damaged"):
+        Checkpoint.open(saved)
+
+
+@pytest.mark.parametrize("name", ["config.json", "penjing.json"])
+def test_json_that_is_nested_without_end(saved: Path, name: str) -> None:
+    (saved / name).write_text("[" * 200_000)
+    with pytest.raises(CheckpointError, match=name):
+        Checkpoint.open(saved)
+
+
+@pytest.mark.parametrize("where", [["a"], {"a": 1}, None])
+def test_a_damaged_index(saved: Path, where: object) -> None:
+    file = saved / "model.safetensors.index.json"
+    file.write_text(json.dumps({"weight_map": where}))
+    with pytest.raises(CheckpointError, match="weight_map must name a file"):
+        Checkpoint.open(saved).load_model()
+
+
+def test_weights_that_are_no_floats(saved: Path) -> None:
+    file = saved / "model.safetensors"
+    tensors = load_file(file)
+    tensors["model.norm.weight"] = tensors["model.norm.weight"].to(torch.int8)
+    save_file(tensors, file)
+    with pytest.raises(CheckpointError, match=r"norm\.weight is of type I8"):
         Checkpoint.open(saved).load_model()
 
 

@@ -13,7 +13,7 @@ def test_all_sizes_follow_from_the_depth(depth: int) -> None:
     config = ModelConfig(vocab_size=100, n_layer=depth).resolve()
     assert config.n_embd == 64 * depth == config.n_head * config.head_dim
     assert config.n_inner % 32 == 0
-    assert config.n_inner / config.n_embd == pytest.approx(8 / 3, rel=0.1)
+    assert config.n_inner / config.n_embd == pytest.approx(5 / 2, rel=0.01)
 
 
 def test_a_size_that_is_given_is_kept() -> None:
@@ -32,6 +32,9 @@ def test_a_size_that_is_given_is_kept() -> None:
         ({"head_dim": 7}, "must be even"),
         ({"family": "gpt2", "n_head": 4, "n_kv_head": 2}, "n_kv_head = n_head"),
         ({"family": "gpt2", "n_embd": 65, "n_head": 4}, "n_embd 65"),
+        ({"n_inner": -5}, "n_inner must be at least 1"),
+        ({"rope_theta": -1.0}, "rope_theta must be above 0"),
+        ({"norm_eps": 0.0}, "norm_eps must be above 0"),
         ({"dropout": 1.0}, "dropout must be from 0 to below 1"),
     ],
 )

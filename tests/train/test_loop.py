@@ -2,6 +2,7 @@
 
 import math
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,8 @@ from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
 from penjing.train.config import OptimizerConfig, TrainConfig
 from penjing.train.curriculum import Curriculum
-from penjing.train.loop import Hooks, one_step, train
+from penjing.train.loop import Hooks, backward, train
 from penjing.train.objectives import NextToken
-from penjing.train.optimizers import build_optimizer
 
 IDS = torch.randint(20, (2000,), generator=torch.Generator().manual_seed(0))
 
@@ -45,6 +45,7 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.saved: list[int] = []
+        self.reports: list[LossReport | None] = []
         self.hooks = Hooks(
             evaluate=lambda: LossReport.of(10.0, 10, 10),
             sample=lambda: "text",
@@ -52,28 +53,31 @@ class Recorder:
             tell=self.events.append,
         )
 
-    def save(self, step: int) -> Path:
+    def save(self, step: int, report: LossReport | None) -> Path:
         self.saved.append(step)
+        self.reports.append(report)
         return Path("there")
 
     def steps(self, kind: str) -> list[int]:
         return [e.data["step"] for e in self.events if e.kind == kind]
 
 
+def gradients(batch: Batch, **settings: Any) -> tuple[float, float, list[Tensor]]:
+    m = model()
+    loss, norm = backward(m, objective(), batch, TrainConfig(**settings))
+    return loss, norm, [p.grad for p in m.parameters() if p.grad is not None]
+
+
 @pytest.mark.parametrize("micro", [1, 2, 4, 6, 100])
-def test_micro_batches_make_the_same_step(micro: int) -> None:
+def test_micro_batches_make_the_same_gradients(micro: int) -> None:
     batch = objective().batch(0)
     batch.targets[2, 5:] = -100  # parts with unequal shares
-    results = []
-    for size in (0, micro):
-        m = model()
-        config = TrainConfig(micro_batch_size=size, optimizer=OptimizerConfig(name="adamw"))
-        optimizer = build_optimizer(m, config.optimizer)
-        results.append((one_step(m, objective(), optimizer, batch, 1.0, config), m))
-    (whole, one), (parts, other) = results
-    assert parts == pytest.approx(whole, rel=1e-4)
-    for a, b in zip(one.parameters(), other.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=2e-4)
+    batch.targets[4] = -100  # and one with none
+    loss, norm, whole = gradients(batch)
+    part_loss, part_norm, parts = gradients(batch, micro_batch_size=micro)
+    assert (part_loss, part_norm) == pytest.approx((loss, norm), rel=1e-4)
+    for a, b in zip(whole, parts, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
 
 
 def test_the_loss_is_the_formula_of_every_position_at_once() -> None:
@@ -87,23 +91,16 @@ def test_the_loss_is_the_formula_of_every_position_at_once() -> None:
     assert objective().loss(m, batch).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_clipping_limits_the_step() -> None:
-    sizes = []
-    for clip in (0.0, 1e-3):
-        m = model()
-        config = TrainConfig(optimizer=OptimizerConfig(name="adamw", grad_clip=clip))
-        seen: list[float] = []
+def test_clipping_limits_the_gradients() -> None:
+    batch = objective().batch(0)
+    _, norm, free = gradients(batch, optimizer=OptimizerConfig(grad_clip=0.0))
+    _, same, clipped = gradients(batch, optimizer=OptimizerConfig(grad_clip=1e-3))
+    assert norm == pytest.approx(same) == pytest.approx(size(free), rel=1e-4)
+    assert size(clipped) == pytest.approx(1e-3, rel=1e-2)
 
-        class Watch:
-            def step(self, rate: float, m: LanguageModel = m, seen: list[float] = seen) -> None:
-                grads = [p.grad.norm() for p in m.parameters() if p.grad is not None]
-                seen.append(float(torch.stack(grads).norm()))
 
-        _, norm = one_step(m, objective(), Watch(), objective().batch(0), 1.0, config)
-        sizes.append((norm, seen[0]))
-    (norm, free), (same_norm, clipped) = sizes
-    assert norm == pytest.approx(free, rel=1e-4) == pytest.approx(same_norm, rel=1e-4)
-    assert clipped == pytest.approx(1e-3, rel=1e-2)
+def size(tensors: list[Tensor]) -> float:
+    return float(torch.stack([t.norm() for t in tensors]).norm())
 
 
 def test_everything_happens_when_it_is_due() -> None:
@@ -131,32 +128,55 @@ def test_the_same_seed_gives_the_same_run() -> None:
     assert losses[0] == losses[1]
 
 
+class BadGradient(torch.autograd.Function):
+    """The identity, with a gradient that is no number."""
+
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(_ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0] * math.nan
+
+
 class Broken(NextToken):
-    """Diverges at the third batch."""
+    """From the third batch on, the loss (or its gradient alone) is no number."""
 
     count = 0
+    how = "loss"
 
     def loss(self, model: LanguageModel, batch: Batch) -> Tensor:
         self.count += 1
-        return super().loss(model, batch) * (math.nan if self.count == 3 else 1)
+        loss = super().loss(model, batch)
+        if self.count < 3:
+            return loss
+        if self.how == "loss":
+            return loss * math.nan
+        bad: Tensor = BadGradient.apply(loss)  # type: ignore[no-untyped-call]
+        return bad
 
 
-def test_nan_is_refused_and_not_saved() -> None:
-    recorder = Recorder()
-    config = TrainConfig(steps=10, batch_size=6)
-    with pytest.raises(TrainingError, match="loss is nan at step 3"):
-        train(model(), Broken(curriculum()), config, recorder.hooks)
+@pytest.mark.parametrize("how", ["loss", "gradient"])
+@pytest.mark.parametrize("steps", [3, 10])
+def test_what_is_no_number_is_refused_before_it_spoils_the_weights(how: str, steps: int) -> None:
+    recorder, m, broken = Recorder(), model(), Broken(curriculum())
+    broken.how = how
+    with pytest.raises(TrainingError, match=r"diverged at step 3: the loss is .* nan"):
+        train(m, broken, TrainConfig(steps=steps, batch_size=6), recorder.hooks)
     assert recorder.saved == []
+    assert all(p.isfinite().all() for p in m.parameters())
 
 
 class Interrupted(NextToken):
-    """Ctrl-C in the fourth step."""
+    """Ctrl-C in one step."""
 
     count = 0
+    at = 4
 
     def loss(self, model: LanguageModel, batch: Batch) -> Tensor:
         self.count += 1
-        if self.count == 4:
+        if self.count == self.at:
             signal.raise_signal(signal.SIGINT)
         return super().loss(model, batch)
 
@@ -164,8 +184,39 @@ class Interrupted(NextToken):
 def test_ctrl_c_finishes_the_step_and_saves() -> None:
     recorder = Recorder()
     before = signal.getsignal(signal.SIGINT)
-    config = TrainConfig(steps=10, batch_size=6)
+    config = TrainConfig(steps=10, batch_size=6, eval_every=3)
     outcome = train(model(), Interrupted(curriculum()), config, recorder.hooks)
     assert outcome.interrupted and outcome.steps == 4
     assert recorder.saved == [4]
     assert signal.getsignal(signal.SIGINT) is before
+    # The evaluation of step 3 says nothing of the weights of step 4.
+    assert recorder.steps("eval") == [3] and recorder.reports == [None] and outcome.report is None
+
+
+def test_ctrl_c_in_the_last_step_loses_nothing() -> None:
+    recorder, objective = Recorder(), Interrupted(curriculum())
+    objective.at = 5
+    outcome = train(model(), objective, TrainConfig(steps=5, batch_size=6), recorder.hooks)
+    assert not outcome.interrupted and outcome.report is not None
+    assert recorder.saved == [5] and recorder.steps("sample") == [5]
+
+
+def test_ctrl_c_while_evaluating() -> None:
+    recorder = Recorder()
+
+    def evaluate() -> LossReport:
+        signal.raise_signal(signal.SIGINT)
+        return LossReport.of(10.0, 10, 10)
+
+    config = TrainConfig(steps=10, batch_size=6, eval_every=3)
+    outcome = train(model(), objective(), config, replace(recorder.hooks, evaluate=evaluate))
+    assert outcome.interrupted and outcome.steps == 3
+    assert recorder.saved == [3] and recorder.reports == [LossReport.of(10.0, 10, 10)]
+
+
+def test_a_saved_model_carries_the_figures_of_its_own_weights() -> None:
+    recorder = Recorder()
+    config = TrainConfig(steps=9, batch_size=6, eval_every=2, save_every=3)
+    train(model(), objective(), config, recorder.hooks)
+    known = {step for step, report in zip(recorder.saved, recorder.reports, strict=True) if report}
+    assert recorder.saved == [3, 6, 9] and known == {6, 9}

@@ -7,6 +7,7 @@ from torch import nn
 
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
+from penjing.train import optimizers
 from penjing.train.config import OptimizerConfig
 from penjing.train.optimizers import AdamW, Muon, build_optimizer, orthogonalize
 
@@ -95,7 +96,24 @@ def test_steps_too_small_for_bf16_add_up(name: str) -> None:
         assert (p < 1).all(), parameter_name
 
 
-def test_every_parameter_is_trained_once() -> None:
+def test_each_parameter_has_one_optimizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, list[nn.Parameter]] = {}
+    for name in ("Muon", "AdamW"):
+        monkeypatch.setattr(
+            optimizers, name, lambda parameters, _config, n=name: given.update({n: parameters})
+        )
+    model = build_model(ModelConfig(vocab_size=30, n_layer=2))
+    model.get_parameter("norm.weight").requires_grad_(False)
+    build_optimizer(model, OptimizerConfig())
+    names = {id(p): name for name, p in model.named_parameters()}
+    muon, adam = ({names[id(p)] for p in given[n]} for n in ("Muon", "AdamW"))
+    assert not muon & adam
+    assert muon | adam == set(names.values()) - {"norm.weight"}
+    assert all(name.startswith("layers.") and "norm" not in name for name in muon)
+    assert "embedding.weight" in adam
+
+
+def test_every_parameter_is_trained() -> None:
     model = build_model(ModelConfig(vocab_size=30, n_layer=2, tie_embeddings=False))
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     for p in model.parameters():

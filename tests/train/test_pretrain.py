@@ -9,12 +9,20 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from penjing.core.errors import ConfigError, DataError, StorageError, TokenizerError
+from penjing.core.errors import (
+    ConfigError,
+    DataError,
+    GenerationError,
+    StorageError,
+    TokenizerError,
+    TrainingError,
+)
 from penjing.core.events import Event, read_events
 from penjing.model.config import ModelConfig
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.train.config import DataConfig, PretrainConfig, TrainConfig
-from penjing.train.pretrain import Run, pretrain
+from penjing.train.pretrain import pretrain
+from penjing.train.run import Run
 
 VERSE = "the moon looks in at the window,\nand the frost lies white on the ground.\n"
 
@@ -48,8 +56,8 @@ def test_a_run_from_text_to_model(text: Path, tmp_path: Path) -> None:
         "start",
         "eval",
         "eval",
-        "sample",
         "save",
+        "sample",
         "done",
     ]
     evals = [e.data["loss"] for e in events if e.kind == "eval"]
@@ -87,7 +95,9 @@ def test_a_seed_repeats_a_run(text: Path, tmp_path: Path) -> None:
     runs = [pretrain(config, out=tmp_path / name) for name in "ab"]
     assert losses(runs[0]) == losses(runs[1])
     other = replace(config, train=replace(config.train, seed=1))
-    assert losses(pretrain(other, out=tmp_path / "c")) != losses(runs[0])
+    assert losses(pretrain(other, out=tmp_path / "c"))[0] != losses(runs[0])[0]  # other weights
+    zero = replace(config, train=replace(config.train, init="zero"))
+    assert losses(pretrain(zero, out=tmp_path / "d"))[0] != losses(runs[0])[0]
 
 
 def test_dropout_repeats_too_and_leaves_torchs_generator_alone(text: Path, tmp_path: Path) -> None:
@@ -134,8 +144,18 @@ def test_bad_input_leaves_nothing(text: Path, tmp_path: Path) -> None:
     refused(no_steps, out, ConfigError, "train.steps")
     no_split = replace(good, data=replace(good.data, validation_fraction=0.0))
     refused(no_split, out, ConfigError, "validation_fraction")
+    small = replace(good, model=replace(good.model, vocab_size=5))
+    refused(small, out, ConfigError, "model.vocab_size is 5")
+    prompt = replace(good, train=replace(good.train, sample_prompt="a" * 99))
+    refused(prompt, out, GenerationError, "99 tokens")
+    tokens = replace(good, tokenizer=TokenizerConfig(kind="byte", special_tokens=()))
+    refused(tokens, out, GenerationError, "empty")
     nowhere = replace(good, data=DataConfig(sources=("nowhere.txt",)))
     refused(nowhere, out, DataError, "nowhere.txt")
+    seed = replace(good, train=replace(good.train, seed=2**64))
+    refused(seed, out, ConfigError, "train.seed")
+    memory = replace(good, train=replace(good.train, batch_size=10**8))
+    refused(memory, out, TrainingError, "not enough memory")
     device = replace(good, train=replace(good.train, device="gpu9"))
     refused(device, out, ConfigError, "gpu9")
 

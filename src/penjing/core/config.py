@@ -59,16 +59,18 @@ def load_toml(cls: type[C], path: str | Path, *, base: C | None = None) -> C:
         ConfigError: the file is missing, is not TOML, or holds a wrong name or value.
     """
     try:
-        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        data = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise ConfigError(f"There is no settings file {path}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise ConfigError(f"{path} is not a TOML file: {error}.") from error
     return from_dict(cls, data, where=str(path), base=base)
 
 
 def _convert(hint: Any, value: Any, *, where: str, base: Any = None) -> Any:
     """`value` as the type `hint`, or a `ConfigError`. No silent narrowing: 1.5 is not an int."""
+    if hint is Any:
+        return value
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in args:

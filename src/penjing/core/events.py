@@ -62,14 +62,14 @@ def read_events(path: Path) -> Iterator[Event]:
     Raises:
         DataError: a line in the middle of the log is not JSON.
     """
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines, start=1):
         if not line:
             continue
         try:
             row = json.loads(line)
             yield Event(row.pop("event"), row, row.pop("time"))
-        except (json.JSONDecodeError, KeyError) as error:
+        except (ValueError, KeyError) as error:
             if number == len(lines):
                 return
             raise DataError(f"{path}, line {number}: not an event ({error}).") from error

@@ -20,6 +20,9 @@ def storage_errors(path: Path) -> Iterator[None]:
         reasons = {
             errno.ENOSPC: "the disk is full; free some space and run again",
             errno.EDQUOT: "the disk quota is used up; free some space and run again",
+            errno.EFBIG: "the file is larger than the system allows here; raise the limit",
+            errno.EIO: "the disk failed; choose another place",
+            errno.ENOENT: "the folder cannot be made there; choose another place",
             errno.EACCES: "permission denied; choose a place that you may write to",
             errno.EPERM: "permission denied; choose a place that you may write to",
             errno.EROFS: "the file system is read-only; choose another place",
@@ -61,7 +64,21 @@ def atomic_directory(target: Path, *, replace: bool = False) -> Iterator[Path]:
                 old.rename(target)
             shutil.rmtree(scratch, ignore_errors=True)
             raise
-        shutil.rmtree(old, ignore_errors=True)
+        for left in target.parent.glob(f".{target.name}.*.old"):  # ours, or of a killed process
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def check_free(target: Path) -> None:
+    """See early whether a new folder can be made at `target`, without making it.
+
+    Raises:
+        StorageError: something is there already, or its place cannot be written.
+    """
+    if target.exists() or target.is_symlink():
+        raise StorageError(f"{target} exists already. Choose another place, or remove it first.")
+    place = next(parent for parent in target.absolute().parents if parent.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise StorageError(f"Cannot write {target}: {place} is no folder that you may write to.")
 
 
 @contextmanager

@@ -56,7 +56,11 @@ class SamplingParams:
         check("repetition_penalty", 0 < self.repetition_penalty < math.inf, "above 0 and finite")
         check("max_new_tokens", self.max_new_tokens >= 1, "at least 1")
         check("logprobs", self.logprobs >= 0, "0 or more")
-        check("stop", all(self.stop), "a tuple of strings that are not empty")
+        check(
+            "stop",
+            not isinstance(self.stop, str) and all(self.stop),
+            "a tuple of strings that are not empty",
+        )
         if not finite:
             raise GenerationError("Penalties and logit biases must be finite numbers.")
 

@@ -69,7 +69,7 @@ def generate(
             "Shorten the prompt; it is never cut silently."
         )
     if cache is None:
-        cache = _new_cache(model, min(context, len(ids) + params.max_new_tokens))
+        cache = model.new_cache(capacity=min(context, len(ids) + params.max_new_tokens))
     if stop_ids is None:
         stop_ids = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
     return Generation(model, tokenizer, ids, params, cache, on_overflow, frozenset(stop_ids))
@@ -194,8 +194,3 @@ def _prompt_ids(prompt: str | Sequence[int], tokenizer: Tokenizer) -> list[int]:
             "Give at least one character."
         )
     return [start]
-
-
-def _new_cache(model: LanguageModel, capacity: int) -> KVCache:
-    weight = next(model.parameters())
-    return KVCache(model.config, capacity=capacity, dtype=weight.dtype, device=weight.device)

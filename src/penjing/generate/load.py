@@ -116,6 +116,8 @@ def _recommended(
         named["temperature"] = 0.0
     ends = generation.get("eos_token_id")
     ends = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    if not all(isinstance(end, int) for end in ends):
+        raise CheckpointError(f"{where / 'generation_config.json'}: eos_token_id is not an id.")
     try:
         return from_dict(SamplingParams, named, where="sampling", base=DEFAULTS), frozenset(ends)
     except (ConfigError, GenerationError) as error:

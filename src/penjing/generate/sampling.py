@@ -9,7 +9,7 @@ removes gets -inf. The order, and why:
    that is really drawn from. At 0 it keeps the likeliest token alone, which is greedy decoding.
 3. `top_k`, `top_p`, `min_p` each look at what the one before left, renormalised.
 
-`transformers` and the OpenAI API use the same order. Wherever tokens tie, the lower id comes first.
+Wherever tokens tie, the lower id comes first.
 """
 
 import math

@@ -9,12 +9,14 @@ from torch.nn import functional as F
 
 from penjing.model.trace import Tap
 
-PLAIN_MAX_TOKENS = 256  # up to here, on a CPU, the written-out form is also the faster one
-
 
 def short(x: Tensor) -> bool:
-    """Whether x (B, T, ...) is short enough for the (T, T) weights to be stored, on a CPU."""
-    return x.device.type == "cpu" and x.size(1) <= PLAIN_MAX_TOKENS
+    """Whether the written-out form is also the faster one for x (B, T, ...): few tokens, on a CPU.
+
+    Torch's fused kernel is slow there in bf16, and fast in float32.
+    """
+    limit = 256 if x.dtype == torch.bfloat16 else 64
+    return x.device.type == "cpu" and x.size(1) <= limit
 
 
 def causal_bias(queries: Tensor, keys: Tensor, dtype: torch.dtype) -> Tensor:

@@ -48,6 +48,17 @@ class LanguageModel(nn.Module, ABC):
     def head(self, x: Tensor) -> Tensor:
         """(B, T, C) -> logits (B, T, V)."""
 
+    def new_cache(self, *, batch_size: int = 1, capacity: int | None = None) -> KVCache:
+        """An empty cache in the model's precision; by default for the whole context."""
+        weight = next(self.parameters())
+        return KVCache(
+            self.config,
+            batch_size=batch_size,
+            capacity=capacity,
+            dtype=weight.dtype,
+            device=weight.device,
+        )
+
     def n_parameters(self) -> int:
         """How many numbers are trained; a tied table counts once."""
         return sum(p.numel() for p in self.parameters())

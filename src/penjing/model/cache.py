@@ -25,7 +25,7 @@ class KVCache:
         device: torch.device | str = "cpu",
     ) -> None:
         self.config = config
-        self.capacity = capacity or config.context_length
+        self.capacity = config.context_length if capacity is None else capacity
         self.length = 0  # positions filled
         shape = (batch_size, config.n_kv_head, self.capacity, config.head_dim)
         self.keys = [torch.empty(shape, dtype=dtype, device=device) for _ in range(config.n_layer)]
@@ -48,10 +48,20 @@ class KVCache:
         return self.positions[:end]
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Write (B, n_kv_head, T, head_dim) after what is there; all of it, as views."""
+        """Write (B, n_kv_head, T, head_dim) after what is there; all of it, as views.
+
+        Raises:
+            GenerationError: the cache was made for another batch size or precision.
+        """
+        mine = self.keys[layer]
+        if (len(mine), mine.dtype) != (len(keys), keys.dtype):
+            raise GenerationError(
+                f"The cache was made for {len(mine)} rows of {mine.dtype}, but the model brings "
+                f"{len(keys)} of {keys.dtype}. Make it with `model.new_cache(batch_size=...)`."
+            )
         end = self.length + keys.size(2)
-        self.keys[layer][:, :, self.length : end] = keys
-        self.values[layer][:, :, self.length : end] = values
+        self.keys[layer][:, :, self.length : end] = keys.detach()
+        self.values[layer][:, :, self.length : end] = values.detach()
         return self.keys[layer][:, :, :end], self.values[layer][:, :, :end]
 
     def finish(self, n_tokens: int) -> None:

@@ -8,17 +8,15 @@ penjing.json             ours: where the model comes from, one line an operation
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
 
 from penjing.core.config import from_dict, to_dict
 from penjing.core.errors import CheckpointError, ConfigError
@@ -26,7 +24,8 @@ from penjing.core.files import atomic_directory
 from penjing.model.base import LanguageModel
 from penjing.model.config import ModelConfig
 from penjing.model.families import FAMILIES, retie
-from penjing.model.weights import export_tensors, import_tensors
+from penjing.model.tensor_files import SINGLE, TensorFiles, read_json
+from penjing.model.weights import check_headers, export_tensors, import_tensors
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.version import __version__
 
@@ -43,28 +42,6 @@ class Lineage:
     data: str | None = None  # SHA-256 of the tokens it saw
     figures: Mapping[str, Any] = field(default_factory=dict)
     version: str = __version__
-
-
-class TensorFiles(Mapping[str, Tensor]):
-    """The tensors of one or more safetensors files, by name, read when asked for."""
-
-    def __init__(self, files: list[Path], canonical: Any) -> None:
-        self._where: dict[str, tuple[Path, str]] = {}
-        for path in files:
-            with _reading(path), safe_open(path, framework="pt") as file:
-                self._where |= {canonical(name): (path, name) for name in file.keys()}  # noqa: SIM118
-
-    def __getitem__(self, name: str) -> Tensor:
-        path, stored = self._where[name]
-        with _reading(path), safe_open(path, framework="pt") as file:
-            tensor: Tensor = file.get_tensor(stored)
-            return tensor
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._where)
-
-    def __len__(self) -> int:
-        return len(self._where)
 
 
 class Checkpoint:
@@ -86,12 +63,7 @@ class Checkpoint:
         if (path / "model" / "config.json").is_file():
             path = path / "model"  # a run's directory
         config = read_config(path)
-        notes = _read_json(path / "penjing.json") if (path / "penjing.json").exists() else {}
-        try:
-            lineage = tuple(Lineage(**row) for row in notes.get("lineage", []))
-        except TypeError as error:
-            raise CheckpointError(f"{path / 'penjing.json'}: not a lineage ({error}).") from error
-        return cls(path, config, lineage)
+        return cls(path, config, read_lineage(path / "penjing.json"))
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -108,24 +80,24 @@ class Checkpoint:
     def generation(self) -> Mapping[str, Any]:
         """generation_config.json, or nothing."""
         file = self.path / "generation_config.json"
-        return _read_json(file) if file.exists() else {}
+        return read_json(file) if file.exists() else {}
 
-    def tensors(self) -> Mapping[str, Tensor]:
+    def tensors(self) -> TensorFiles:
         """The stored tensors by their Hugging Face names, each read when asked for.
 
         Raises:
-            CheckpointError: no weights are there, or a file is damaged.
+            CheckpointError: no weights are there, a file is damaged, or the tensors' names, shapes
+                or types do not fit the configuration.
         """
-        index = self.path / "model.safetensors.index.json"
-        if index.exists():
-            names = sorted(set(_read_json(index).get("weight_map", {}).values()))
-            files = [self.path / name for name in names]
-        else:
-            files = [self.path / "model.safetensors"]
-        for file in files:
-            if not file.exists() or file.parent != self.path:
-                raise CheckpointError(f"{self.path} has no weights: {file.name} is missing.")
-        return TensorFiles(files, FAMILIES[self.config.family].canonical)
+        form = FAMILIES[self.config.family].hf
+        ignore = form.ignore + (("lm_head.weight",) if self.config.tie_embeddings else ())
+        files = TensorFiles(self.path, form.canonical)
+        shapes = {name: tuple(t.shape) for name, t in self._skeleton().state_dict().items()}
+        try:
+            check_headers(files.headers, form.rules(self.config), shapes, ignore)
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.path}: {error}") from error
+        return files
 
     def load_model(
         self, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
@@ -133,28 +105,22 @@ class Checkpoint:
         """The model in evaluation mode, in the stored precision unless `dtype` is given.
 
         Raises:
-            CheckpointError: tensors are missing, unknown, or of another shape.
+            CheckpointError: see `tensors`.
         """
-        family = FAMILIES[self.config.family]
-        ignore = family.ignore + (("lm_head.weight",) if self.config.tie_embeddings else ())
-        try:
-            state = import_tensors(self.tensors(), family.rules(self.config), ignore)
-        except CheckpointError as error:
-            raise CheckpointError(f"{self.path}: {error}") from error
+        state = import_tensors(self.tensors(), FAMILIES[self.config.family].hf.rules(self.config))
         if self.config.tie_embeddings:
             state["unembedding.weight"] = state["embedding.weight"]
-        with torch.device("meta"):
-            model = family.build(self.config)
-        for name, parameter in model.state_dict().items():
-            if state[name].shape != parameter.shape:
-                raise CheckpointError(
-                    f"{self.path}: tensor {name} has the shape {tuple(state[name].shape)}, "
-                    f"but config.json asks for {tuple(parameter.shape)}."
-                )
+        model = self._skeleton()
         model.load_state_dict(state, assign=True)
         if self.config.tie_embeddings:
             retie(model)
+        dtype = dtype or state["embedding.weight"].dtype  # one for all, if a file mixes them
         return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
+
+    def _skeleton(self) -> LanguageModel:
+        """The model's shapes without memory for them."""
+        with torch.device("meta"):
+            return FAMILIES[self.config.family].build(self.config)
 
 
 def read_config(path: Path) -> ModelConfig:
@@ -164,23 +130,42 @@ def read_config(path: Path) -> ModelConfig:
         CheckpointError: config.json is missing or damaged, or asks for what we do not compute.
     """
     file = path / "config.json"
-    data = _read_json(file)
+    data = read_json(file)
     kind = str(data.get("model_type"))
     try:
         if kind == OWN_MODEL_TYPE:
-            return from_dict(ModelConfig, data["penjing"], where=str(file)).resolve()
+            return from_dict(ModelConfig, data["penjing"], where="penjing").resolve()
         if kind not in FAMILIES:
             known = ", ".join(FAMILIES)
-            raise CheckpointError(f"{file}: model_type {kind!r} is not one of ours ({known}).")
-        family = FAMILIES[kind]
-        for name, values in family.expected.items():
+            raise CheckpointError(f"model_type {kind!r} is not one of ours ({known}).")
+        form = FAMILIES[kind].hf
+        for name, values in form.expected.items():
             if data.get(name, values[0]) not in values:
-                raise CheckpointError(f"{file}: {name} = {data[name]!r} cannot be computed here.")
-        return family.from_config(data).resolve()
+                raise CheckpointError(f"{name} = {data[name]!r} cannot be computed here.")
+        settings = {"family": kind, **form.settings(data)}
+        for name in ("n_embd", "n_head"):  # ours may leave them out; theirs may not
+            if settings[name] == 0:
+                raise CheckpointError(f"{name} is 0.")
+        return from_dict(ModelConfig, settings, where="in our terms").resolve()
     except KeyError as error:
         raise CheckpointError(f"{file}: {error} is missing.") from error
-    except (TypeError, ValueError, ConfigError) as error:
+    except (TypeError, ConfigError, CheckpointError) as error:
         raise CheckpointError(f"{file}: {error}") from error
+
+
+def read_lineage(file: Path) -> tuple[Lineage, ...]:
+    """Where a model comes from; nothing for one that is not ours.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    rows = read_json(file).get("lineage", []) if file.exists() else []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise CheckpointError(f"{file} is damaged: lineage must be a list of tables.")
+    try:
+        return tuple(from_dict(Lineage, row, where="lineage") for row in rows)
+    except ConfigError as error:
+        raise CheckpointError(f"{file} is damaged: {error}") from error
 
 
 def save_checkpoint(
@@ -199,18 +184,18 @@ def save_checkpoint(
     """
     path = Path(path)
     config = model.config
-    family = FAMILIES[config.family]
-    tensors = export_tensors(model.state_dict(), family.rules(config))
+    form = FAMILIES[config.family].hf
+    tensors = export_tensors(model.state_dict(), form.rules(config))
     dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
     ends = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id}
-    if family.native(config):
-        data = {"architectures": [family.architecture], **family.to_config(config)}
+    if form.native(config):
+        data = {"architectures": [form.architecture], **form.to_config(config)}
     else:
         data = {"model_type": OWN_MODEL_TYPE, "penjing": to_dict(config)}
     with atomic_directory(path, replace=replace) as folder:
         try:
-            save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-            (folder / "model.safetensors").chmod(0o644)
+            save_file(tensors, folder / SINGLE, metadata={"format": "pt"})
+            (folder / SINGLE).chmod(0o644)
         except SafetensorError as error:
             raise OSError(*_errno(error)) from error
         tokenizer.save(folder, model_max_length=config.context_length)
@@ -221,35 +206,11 @@ def save_checkpoint(
     return Checkpoint.open(path)
 
 
-@contextmanager
-def _reading(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{file} is damaged or was written only in part ({error}). Restore it from a copy."
-        ) from error
-
-
 def _errno(error: SafetensorError) -> tuple[int, str]:
     """safetensors hides the operating system's error number in its message."""
     text = str(error)
     number = text.rpartition("os error ")[2].partition(")")[0]
     return (int(number) if number.isdigit() else 5), text
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{file.parent} is not a whole model directory: {file.name} is missing."
-        ) from error
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{file} is damaged: {error}.") from error
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{file} is damaged: a JSON object was expected.")
-    return data
 
 
 def _write_json(file: Path, data: Mapping[str, Any]) -> None:

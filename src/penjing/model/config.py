@@ -8,6 +8,8 @@ from penjing.core.errors import ConfigError
 FamilyName = Literal["gpt2", "llama", "qwen3"]
 PositionName = Literal["auto", "learned", "sinusoidal", "rope", "alibi", "none"]
 
+LARGEST = {"n_layer": 10_000, "context_length": 1 << 30, "other": 10_000_000}
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -64,9 +66,13 @@ class ModelConfig:
             "n_head",
             "n_kv_head",
             "head_dim",
+            "n_inner",
         ):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"model.{name} must be at least 1, got {getattr(self, name)}.")
+            if not 1 <= getattr(self, name) <= LARGEST.get(name, LARGEST["other"]):
+                raise ConfigError(
+                    f"model.{name} must be at least 1 and not absurdly large, "
+                    f"got {getattr(self, name)}."
+                )
         if self.n_head % self.n_kv_head:
             raise ConfigError(
                 f"model.n_head ({self.n_head}) must be a multiple of "
@@ -84,5 +90,8 @@ class ModelConfig:
                 f"got n_head {self.n_head}, n_kv_head {self.n_kv_head}, head_dim {self.head_dim}, "
                 f"n_embd {self.n_embd}."
             )
+        for name in ("norm_eps", "rope_theta"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ConfigError(f"model.{name} must be above 0, got {getattr(self, name)}.")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"model.dropout must be from 0 to below 1, got {self.dropout}.")

@@ -1,8 +1,7 @@
 """The table of model families. A new one is one file, and one line here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -12,56 +11,25 @@ from penjing.model import hf_gpt2, hf_llama
 from penjing.model.base import LanguageModel
 from penjing.model.config import ModelConfig
 from penjing.model.gpt2 import GPT2
+from penjing.model.hf import HuggingFace
 from penjing.model.init import InitName, initialize
 from penjing.model.llama import Llama
-from penjing.model.weights import Rule
 
 
 @dataclass(frozen=True)
 class Family:
-    """A way to build the model, and how Hugging Face names the same thing."""
+    """A way to build the model, and how Hugging Face writes the same thing."""
 
     build: Callable[[ModelConfig], LanguageModel]
-    architecture: str  # Hugging Face's class
-    native: Callable[[ModelConfig], bool]  # whether that class computes the same
-    to_config: Callable[[ModelConfig], dict[str, Any]]
-    from_config: Callable[[Mapping[str, Any]], ModelConfig]
-    rules: Callable[[ModelConfig], list[Rule]]
-    canonical: Callable[[str], str]  # an older tensor name -> today's
-    ignore: tuple[str, ...]  # endings of tensor names that carry nothing
-    expected: Mapping[str, tuple[Any, ...]]  # config.json values without which ours would differ
-
-
-def _llama(architecture: str) -> Family:
-    return Family(
-        build=Llama,
-        architecture=architecture,
-        native=hf_llama.native,
-        to_config=hf_llama.to_config,
-        from_config=hf_llama.from_config,
-        rules=hf_llama.rules,
-        canonical=hf_llama.canonical,
-        ignore=hf_llama.IGNORE,
-        expected=hf_llama.EXPECTED,
-    )
+    hf: HuggingFace
 
 
 FAMILIES: Table[Family] = Table(
     "model family",
     {
-        "gpt2": Family(
-            build=GPT2,
-            architecture="GPT2LMHeadModel",
-            native=hf_gpt2.native,
-            to_config=hf_gpt2.to_config,
-            from_config=hf_gpt2.from_config,
-            rules=hf_gpt2.rules,
-            canonical=hf_gpt2.canonical,
-            ignore=hf_gpt2.IGNORE,
-            expected=hf_gpt2.EXPECTED,
-        ),
-        "llama": _llama("LlamaForCausalLM"),
-        "qwen3": _llama("Qwen3ForCausalLM"),
+        "gpt2": Family(GPT2, hf_gpt2.GPT2),
+        "llama": Family(Llama, hf_llama.LLAMA),
+        "qwen3": Family(Llama, hf_llama.QWEN3),
     },
 )
 

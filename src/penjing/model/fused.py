@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -68,6 +69,7 @@ class _RMSNorm(torch.autograd.Function):
         return n * weight
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (g,) = grads
         n, inv, weight = ctx.saved_tensors
@@ -86,6 +88,7 @@ class _SwiGLU(torch.autograd.Function):
         return opened * up
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (g,) = grads
         gate_up, opened = ctx.saved_tensors
@@ -135,6 +138,7 @@ class _NormedAttention(torch.autograd.Function):
         return out.transpose(1, 2).reshape(batch, length, -1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         n, inv, weight, q, k, v, p, cos, sin = ctx.saved_tensors
         batch, all_heads, length, width = n.shape  # queries and keys

@@ -4,28 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from penjing.model.config import ModelConfig
+from penjing.model.hf import HuggingFace
 from penjing.model.weights import Rule
 
-IGNORE = (".attn.bias", ".attn.masked_bias")  # causal masks that old checkpoints store
-EXPECTED = {  # settings that we compute in one way only
-    "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
-    "scale_attn_by_inverse_layer_idx": (False,),
-    "scale_attn_weights": (True,),
-    "add_cross_attention": (False,),
-}
 
-
-def canonical(name: str) -> str:
+def _canonical(name: str) -> str:
     """The first GPT-2 files leave the prefix out."""
     return name if name.startswith(("transformer.", "lm_head.")) else f"transformer.{name}"
 
 
-def native(config: ModelConfig) -> bool:
+def _native(config: ModelConfig) -> bool:
     """Whether Hugging Face's GPT-2 computes the same as ours with this configuration."""
     return config.position == "learned"
 
 
-def to_config(config: ModelConfig) -> dict[str, Any]:
+def _to_config(config: ModelConfig) -> dict[str, Any]:
     return {
         "model_type": "gpt2",
         "vocab_size": config.vocab_size,
@@ -43,22 +36,21 @@ def to_config(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def from_config(data: Mapping[str, Any]) -> ModelConfig:
-    return ModelConfig(
-        family="gpt2",
-        vocab_size=data["vocab_size"],
-        context_length=data["n_positions"],
-        n_layer=data["n_layer"],
-        n_embd=data["n_embd"],
-        n_head=data["n_head"],
-        n_inner=data.get("n_inner") or 0,
-        norm_eps=data.get("layer_norm_epsilon", 1e-5),
-        dropout=data.get("resid_pdrop", 0.0),
-        tie_embeddings=data.get("tie_word_embeddings", True),
-    )
+def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "vocab_size": data["vocab_size"],
+        "context_length": data["n_positions"],
+        "n_layer": data["n_layer"],
+        "n_embd": data["n_embd"],
+        "n_head": data["n_head"],
+        "n_inner": data.get("n_inner") or 0,
+        "norm_eps": data.get("layer_norm_epsilon", 1e-5),
+        "dropout": data.get("resid_pdrop", 0.0),
+        "tie_embeddings": data.get("tie_word_embeddings", True),
+    }
 
 
-def rules(config: ModelConfig) -> list[Rule]:
+def _rules(config: ModelConfig) -> list[Rule]:
     out = [Rule("embedding.weight", ("transformer.wte.weight",))]
     if config.position == "learned":
         out.append(Rule("position.table.weight", ("transformer.wpe.weight",)))
@@ -79,3 +71,20 @@ def rules(config: ModelConfig) -> list[Rule]:
     if not config.tie_embeddings:
         out.append(Rule("unembedding.weight", ("lm_head.weight",)))
     return out
+
+
+GPT2 = HuggingFace(
+    architecture="GPT2LMHeadModel",
+    native=_native,
+    to_config=_to_config,
+    settings=_settings,
+    rules=_rules,
+    expected={
+        "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
+        "scale_attn_by_inverse_layer_idx": (False,),
+        "scale_attn_weights": (True,),
+        "add_cross_attention": (False,),
+    },
+    canonical=_canonical,
+    ignore=(".attn.bias", ".attn.masked_bias"),  # causal masks that old checkpoints store
+)

@@ -5,26 +5,16 @@ from typing import Any
 
 from penjing.core.errors import CheckpointError
 from penjing.model.config import ModelConfig
+from penjing.model.hf import HuggingFace
 from penjing.model.weights import Rule
 
-IGNORE = (".rotary_emb.inv_freq",)  # a table that old checkpoints store
-EXPECTED = {  # settings that we compute in one way only
-    "hidden_act": ("silu",),
-    "mlp_bias": (False,),
-    "use_sliding_window": (False,),
-}
 
-
-def canonical(name: str) -> str:
-    return name
-
-
-def native(config: ModelConfig) -> bool:
+def _native(config: ModelConfig) -> bool:
     """Whether Hugging Face's model computes the same as ours with this configuration."""
     return config.position == "rope"
 
 
-def to_config(config: ModelConfig) -> dict[str, Any]:
+def _to_config(config: ModelConfig) -> dict[str, Any]:
     return {
         "model_type": config.family,
         "vocab_size": config.vocab_size,
@@ -45,34 +35,46 @@ def to_config(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def from_config(data: Mapping[str, Any]) -> ModelConfig:
-    rope = data.get("rope_parameters") or data.get("rope_scaling") or {}
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind != "default":
-        raise CheckpointError(
-            f"config.json asks for RoPE scaling {kind!r}, which this version cannot compute. "
-            "Use a checkpoint without rope_scaling."
-        )
+def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
+    _check_rope(data)
+    kinds = set(data.get("layer_types") or ())
+    if kinds - {"full_attention"}:
+        raise CheckpointError(f"layer_types {sorted(kinds)} cannot be computed here.")
     n_head = data["num_attention_heads"]
-    return ModelConfig(
-        family=data["model_type"],
-        vocab_size=data["vocab_size"],
-        context_length=data["max_position_embeddings"],
-        n_layer=data["num_hidden_layers"],
-        n_embd=data["hidden_size"],
-        n_head=n_head,
-        n_kv_head=data.get("num_key_value_heads") or n_head,
-        head_dim=data.get("head_dim") or data["hidden_size"] // n_head,
-        n_inner=data["intermediate_size"],
-        rope_theta=float(rope.get("rope_theta", data.get("rope_theta", 10000.0))),
-        norm_eps=data.get("rms_norm_eps", 1e-6),
-        dropout=data.get("attention_dropout", 0.0),
-        attention_bias=data.get("attention_bias", False),
-        tie_embeddings=data.get("tie_word_embeddings", False),
-    )
+    # Where it is not said, Qwen3 has 128, and Llama shares the width among the heads.
+    head_dim = data.get("head_dim") or (128 if data["model_type"] == "qwen3" else 0)
+    rope = data.get("rope_parameters") or {}
+    return {
+        "vocab_size": data["vocab_size"],
+        "context_length": data["max_position_embeddings"],
+        "n_layer": data["num_hidden_layers"],
+        "n_embd": data["hidden_size"],
+        "n_head": n_head,
+        "n_kv_head": data.get("num_key_value_heads") or n_head,
+        "head_dim": head_dim,
+        "n_inner": data["intermediate_size"],
+        "rope_theta": rope.get("rope_theta", data.get("rope_theta", 10000.0)),
+        "norm_eps": data.get("rms_norm_eps", 1e-6),
+        "dropout": data.get("attention_dropout", 0.0),
+        "attention_bias": data.get("attention_bias", False),
+        "tie_embeddings": data.get("tie_word_embeddings", False),
+    }
 
 
-def rules(config: ModelConfig) -> list[Rule]:
+def _check_rope(data: Mapping[str, Any]) -> None:
+    """Only the plain form, under the name of today (rope_parameters) or of before."""
+    for name in ("rope_parameters", "rope_scaling"):
+        rope = data.get(name) or {}
+        if not isinstance(rope, Mapping):
+            raise CheckpointError(f"{name} must be a table, got {rope!r}.")
+        kind = rope.get("rope_type", rope.get("type", "default"))
+        if kind != "default":
+            raise CheckpointError(
+                f"RoPE scaling {kind!r} cannot be computed here. Use a checkpoint without it."
+            )
+
+
+def _rules(config: ModelConfig) -> list[Rule]:
     q, kv = config.n_head * config.head_dim, config.n_kv_head * config.head_dim
     out = [Rule("embedding.weight", ("model.embed_tokens.weight",))]
     if config.position == "learned":
@@ -103,3 +105,18 @@ def rules(config: ModelConfig) -> list[Rule]:
     if not config.tie_embeddings:
         out.append(Rule("unembedding.weight", ("lm_head.weight",)))
     return out
+
+
+def _form(architecture: str) -> HuggingFace:
+    return HuggingFace(
+        architecture=architecture,
+        native=_native,
+        to_config=_to_config,
+        settings=_settings,
+        rules=_rules,
+        expected={"hidden_act": ("silu",), "mlp_bias": (False,), "use_sliding_window": (False,)},
+        ignore=(".rotary_emb.inv_freq",),  # a table that old checkpoints store
+    )
+
+
+LLAMA, QWEN3 = _form("LlamaForCausalLM"), _form("Qwen3ForCausalLM")

@@ -3,14 +3,16 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
-from penjing.core.errors import ConfigError
+from penjing.core.errors import ConfigError, TrainingError
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device by name; "auto" is a GPU if there is one, else the CPU.
+    """The device by name: "cpu", "cuda" or "cuda:1"; "auto" is a GPU if there is one, else the CPU.
 
     Raises:
         ConfigError: there is no such device here.
@@ -24,6 +26,8 @@ def pick_device(name: str = "auto") -> torch.device:
         raise ConfigError(
             f"Device {name!r} cannot be used here. Choose 'auto' or 'cpu'."
         ) from error
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"Device {name!r} is not supported. Choose 'auto', 'cpu' or 'cuda'.")
     return device
 
 
@@ -37,22 +41,45 @@ def fast_bfloat16(device: torch.device) -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Ask glibc to keep freed memory for the next tensor instead of returning it at once.
+    """Ask glibc to keep freed memory for the next tensor, for the rest of the process.
 
     Training allocates the same tensors in every step; without this each of them is mapped, filled
     with zeros and unmapped by the kernel. Other C libraries are left alone.
     """
     if sys.platform != "linux":
         return
-    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD in malloc.h
     libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt") and hasattr(libc, "gnu_get_libc_version"):
-        libc.mallopt(mmap_threshold, 1 << 30)
-        libc.mallopt(trim_threshold, 1 << 30)
+    if not hasattr(libc, "gnu_get_libc_version"):
+        return
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD in malloc.h
+    for size in (1 << 30, 1 << 25):  # older versions refuse more than 32 MiB
+        if libc.mallopt(mmap_threshold, size):
+            libc.mallopt(trim_threshold, size)
+            return
 
 
-def cpu_count() -> int:
-    """The processors that this process may use (not those that the machine has)."""
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn torch's word for "no memory" into a clear error.
+
+    Raises:
+        TrainingError: an allocation failed.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        raise TrainingError(
+            "There is not enough memory. Lower train.batch_size or model.context_length, or set "
+            "train.micro_batch_size, which makes the same steps in less memory."
+        ) from error
+
+
+def default_threads() -> int:
+    """OMP_NUM_THREADS if it is set, else the processors that this process may use."""
+    if os.environ.get("OMP_NUM_THREADS"):
+        return torch.get_num_threads()
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

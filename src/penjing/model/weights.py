@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 
 from penjing.core.errors import CheckpointError
+from penjing.model.tensor_files import Header
+
+FLOATS = ("BF16", "F16", "F32", "F64")  # safetensors' names for what a model can compute with
 
 
 @dataclass(frozen=True)
@@ -34,18 +37,30 @@ def export_tensors(state: Mapping[str, Tensor], rules: list[Rule]) -> dict[str, 
     return out
 
 
-def import_tensors(
-    source: Mapping[str, Tensor], rules: list[Rule], ignore: tuple[str, ...]
-) -> dict[str, Tensor]:
-    """Their tensors -> our state. Names that end in one of `ignore` are passed over.
+def import_tensors(source: Mapping[str, Tensor], rules: list[Rule]) -> dict[str, Tensor]:
+    """Their tensors -> our state."""
+    state = {}
+    for rule in rules:
+        parts = [source[name] for name in rule.theirs]
+        parts = [p.mT if rule.transpose else p for p in parts]
+        state[rule.ours] = torch.cat(parts) if len(parts) > 1 else parts[0].contiguous()
+    return state
+
+
+def check_headers(
+    headers: Mapping[str, Header],
+    rules: list[Rule],
+    shapes: Mapping[str, tuple[int, ...]],
+    ignore: tuple[str, ...],
+) -> None:
+    """Whether their tensors make ours, of these `shapes`. Names ending in `ignore` are passed over.
 
     Raises:
-        CheckpointError: tensors are missing, or there are some that no rule knows.
+        CheckpointError: tensors are missing, or unknown to all rules, or of another shape or type.
     """
     known = {name for rule in rules for name in rule.theirs}
-    there = set(source)
-    missing = sorted(known - there)
-    extra = sorted(n for n in there - known if not n.endswith(ignore or ("\0",)))
+    missing = sorted(known - set(headers))
+    extra = sorted(n for n in set(headers) - known if not n.endswith(ignore or ("\0",)))
     if missing or extra:
         raise CheckpointError(
             "The tensors do not fit the configuration:"
@@ -53,12 +68,21 @@ def import_tensors(
             + (f" {len(extra)} unknown ({_some(extra)})." if extra else "")
             + " The file belongs to another model, or was written only in part."
         )
-    state = {}
     for rule in rules:
-        parts = [source[name] for name in rule.theirs]
-        parts = [p.mT if rule.transpose else p for p in parts]
-        state[rule.ours] = torch.cat(parts) if len(parts) > 1 else parts[0].contiguous()
-    return state
+        whole = shapes[rule.ours]
+        for name, rows in zip(rule.theirs, rule.rows or whole[:1], strict=True):
+            wanted = (rows, *whole[1:])
+            wanted = wanted[::-1] if rule.transpose else wanted
+            if headers[name].shape != wanted:
+                raise CheckpointError(
+                    f"Tensor {name} has the shape {headers[name].shape}, but config.json asks for "
+                    f"{wanted}."
+                )
+            if headers[name].dtype not in FLOATS:
+                raise CheckpointError(
+                    f"Tensor {name} is of type {headers[name].dtype}, "
+                    f"not one of {', '.join(FLOATS)}."
+                )
 
 
 def _some(names: list[str]) -> str:

@@ -20,9 +20,9 @@ class DataConfig:
         """Raises ConfigError for values that cannot work."""
         if not self.sources:
             raise ConfigError("data.sources is empty: name files, a folder, or corpus:NAME.")
-        if not 0 < self.validation_fraction < 1:
+        if not 0 < self.validation_fraction <= 0.5:
             raise ConfigError(
-                "data.validation_fraction must be above 0 and below 1, "
+                "data.validation_fraction must be above 0 and at most 0.5, "
                 f"got {self.validation_fraction}: a run is judged by text that it did not see."
             )
 
@@ -47,7 +47,7 @@ class ScheduleConfig:
 
     warmup_steps: int = 10
     decay_fraction: float = 0.5  # the last part of the steps, in which the rate falls
-    final_fraction: float = 0.0  # of the peak, at the last step
+    final_fraction: float = 0.0  # of the peak: where the fall ends, just after the last step
 
 
 @dataclass(frozen=True)
@@ -75,69 +75,43 @@ class TrainConfig:
 
     def check(self) -> None:
         """Raises ConfigError for values that cannot work."""
-        optimizer, schedule = self.optimizer, self.schedule
-        rules = {
-            "train.steps": (self.steps, self.steps >= 1, "at least 1"),
-            "train.batch_size": (self.batch_size, self.batch_size >= 1, "at least 1"),
-            "train.micro_batch_size": (
-                self.micro_batch_size,
-                self.micro_batch_size >= 0,
-                "0 or more",
-            ),
-            "train.short_contexts": (
-                self.short_contexts,
-                all(n >= 1 for n in self.short_contexts),
-                "lengths of at least 1",
-            ),
-            "train.short_fraction": (
-                self.short_fraction,
-                0 <= self.short_fraction < 1,
-                "in [0, 1)",
-            ),
-            "train.threads": (self.threads, self.threads >= 0, "0 or more"),
-            "train.log_every": (self.log_every, self.log_every >= 1, "at least 1"),
-            "train.eval_every": (self.eval_every, self.eval_every >= 0, "0 or more"),
-            "train.sample_every": (self.sample_every, self.sample_every >= 0, "0 or more"),
-            "train.save_every": (self.save_every, self.save_every >= 0, "0 or more"),
-            "train.sample_tokens": (self.sample_tokens, self.sample_tokens >= 1, "at least 1"),
-            "train.optimizer.lr": (optimizer.lr, 0 < optimizer.lr < 10, "above 0"),
-            "train.optimizer.muon_lr": (optimizer.muon_lr, 0 < optimizer.muon_lr < 10, "above 0"),
-            "train.optimizer.weight_decay": (
-                optimizer.weight_decay,
-                0 <= optimizer.weight_decay < 10,
-                "0 or more",
-            ),
-            "train.optimizer.beta1": (optimizer.beta1, 0 <= optimizer.beta1 < 1, "in [0, 1)"),
-            "train.optimizer.beta2": (optimizer.beta2, 0 <= optimizer.beta2 < 1, "in [0, 1)"),
-            "train.optimizer.momentum": (
-                optimizer.momentum,
-                0 <= optimizer.momentum < 1,
-                "in [0, 1)",
-            ),
-            "train.optimizer.grad_clip": (
-                optimizer.grad_clip,
-                optimizer.grad_clip >= 0,
-                "0 or more",
-            ),
-            "train.schedule.warmup_steps": (
-                schedule.warmup_steps,
-                schedule.warmup_steps >= 0,
-                "0 or more",
-            ),
-            "train.schedule.decay_fraction": (
-                schedule.decay_fraction,
-                0 <= schedule.decay_fraction <= 1,
-                "in [0, 1]",
-            ),
-            "train.schedule.final_fraction": (
-                schedule.final_fraction,
-                0 <= schedule.final_fraction <= 1,
-                "in [0, 1]",
-            ),
-        }
-        for name, (value, good, rule) in rules.items():
-            if not good:
-                raise ConfigError(f"{name} must be {rule}, got {value}.")
+        for name, (low, high) in _RANGES.items():
+            value = self
+            for part in name.split("."):
+                value = getattr(value, part)
+            if not low <= float(value) <= high:  # type: ignore[arg-type]
+                raise ConfigError(f"train.{name} must be from {low:g} to {high:g}, got {value}.")
+        if any(length < 1 for length in self.short_contexts):
+            raise ConfigError(
+                f"train.short_contexts must be at least 1, got {self.short_contexts}."
+            )
+
+
+_TINY = 1e-12  # above 0
+_BELOW_ONE = 1 - 1e-12
+_RANGES = {
+    "steps": (1, 1e12),
+    "batch_size": (1, 1e9),
+    "micro_batch_size": (0, 1e9),
+    "short_fraction": (0, _BELOW_ONE),
+    "optimizer.lr": (_TINY, 10),
+    "optimizer.muon_lr": (_TINY, 10),
+    "optimizer.weight_decay": (0, 10),
+    "optimizer.beta1": (0, _BELOW_ONE),
+    "optimizer.beta2": (0, _BELOW_ONE),
+    "optimizer.momentum": (0, _BELOW_ONE),
+    "optimizer.grad_clip": (0, 1e12),
+    "schedule.warmup_steps": (0, 1e12),
+    "schedule.decay_fraction": (0, 1),
+    "schedule.final_fraction": (0, 1),
+    "threads": (0, 1024),
+    "seed": (0, 2**63 - 2),
+    "log_every": (1, 1e12),
+    "eval_every": (0, 1e12),
+    "sample_every": (0, 1e12),
+    "save_every": (0, 1e12),
+    "sample_tokens": (1, 1e9),
+}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ class Curriculum:
     """Windows whose length grows during the run (Li et al. 2022, sequence length warm-up).
 
     Early on a model learns from the nearest tokens only, so long windows are wasted on it. Every
-    step has batch_size * context_length tokens, in as many windows as that makes.
+    step has about batch_size * context_length tokens, in as many whole windows as that makes.
     """
 
     def __init__(

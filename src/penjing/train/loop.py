@@ -24,7 +24,7 @@ from penjing.evaluate.loss import LossReport
 from penjing.model.base import LanguageModel
 from penjing.train.config import TrainConfig
 from penjing.train.objectives import Objective
-from penjing.train.optimizers import Optimizer, build_optimizer
+from penjing.train.optimizers import build_optimizer
 from penjing.train.schedule import rate
 
 
@@ -34,7 +34,7 @@ class Hooks:
 
     evaluate: Callable[[], LossReport]
     sample: Callable[[], str]
-    save: Callable[[int], Path]  # of the step after which it is called
+    save: Callable[[int, LossReport | None], Path]  # step, and how its weights were evaluated
     tell: Listener
 
 
@@ -44,52 +44,48 @@ class Outcome:
 
     steps: int  # that were done
     seconds: float  # of training steps alone, without evaluation, samples and saving
-    report: LossReport | None  # of the last evaluation; none if interrupted before one
+    report: LossReport | None  # of the last weights; none if they were not evaluated
     interrupted: bool
 
 
 def train(model: LanguageModel, objective: Objective, config: TrainConfig, hooks: Hooks) -> Outcome:
     """Train `model` in place for `config.steps` steps, or until Ctrl-C.
 
-    Ctrl-C ends the run after the step at hand: it is saved, so that nothing is lost. A second one
-    raises KeyboardInterrupt at once.
+    Ctrl-C ends the run when the work at hand is done; then it is saved, so that nothing is lost. A
+    second one raises KeyboardInterrupt at once.
 
     Raises:
-        TrainingError: the loss is no longer a number.
+        TrainingError: the loss or a gradient is no longer a number. The weights are not updated.
     """
     optimizer = build_optimizer(model, config.optimizer)
     progress = _Progress(config, hooks)
     model.train()
-    with _interrupt_flag() as interrupted:
+    with _interrupt_flag() as interrupt:
         for step in range(config.steps):
-            batch = objective.batch(step)
-            factor = rate(step, config.steps, config.schedule)
             with progress.timed_step():
-                loss, norm = one_step(model, objective, optimizer, batch, factor, config)
-            if not math.isfinite(loss):
-                raise TrainingError(
-                    f"The loss is {loss} at step {step + 1}: the run diverged. Lower "
-                    "train.optimizer.lr and train.optimizer.muon_lr, or lengthen "
-                    "train.schedule.warmup_steps. The last saved checkpoint is untouched."
-                )
+                batch = objective.batch(step)
+                loss, norm = backward(model, objective, batch, config)
+                if not (math.isfinite(loss) and math.isfinite(norm)):
+                    raise _diverged(step + 1, loss, norm)
+                factor = rate(step, config.steps, config.schedule)
+                optimizer.step(factor)
+                for parameter in model.parameters():
+                    parameter.grad = None
             progress.after_step(step + 1, batch, loss, norm, factor)
-            if interrupted.is_set():
+            if not interrupt.is_set() or progress.complete:
+                progress.side_work()
+            if interrupt.is_set():
                 break
-            progress.side_work(step + 1, model)
-    if interrupted.is_set():
-        progress.save(progress.done)
-    return Outcome(progress.done, progress.seconds, progress.report, interrupted.is_set())
+    interrupted = not progress.complete
+    if interrupted:
+        progress.save()
+    return Outcome(progress.done, progress.seconds, progress.report, interrupted)
 
 
-def one_step(
-    model: LanguageModel,
-    objective: Objective,
-    optimizer: Optimizer,
-    batch: Batch,
-    factor: float,
-    config: TrainConfig,
+def backward(
+    model: LanguageModel, objective: Objective, batch: Batch, config: TrainConfig
 ) -> tuple[float, float]:
-    """One optimizer step on one batch: its mean loss, and the norm of its gradients, unclipped.
+    """Fill the gradients: the batch's mean loss, and the norm of all gradients before clipping.
 
     With a micro-batch size, gradients are summed over parts of the batch, each weighted by its
     share of the targets: the same step in less memory.
@@ -101,10 +97,15 @@ def one_step(
         total += weight * loss.item()
     limit = config.optimizer.grad_clip or math.inf
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
-    optimizer.step(factor)
-    for parameter in model.parameters():
-        parameter.grad = None
     return total, float(norm)
+
+
+def _diverged(step: int, loss: float, norm: float) -> TrainingError:
+    return TrainingError(
+        f"The run diverged at step {step}: the loss is {loss:g} and the gradient's norm {norm:g}. "
+        "Lower train.optimizer.lr and train.optimizer.muon_lr, or lengthen "
+        "train.schedule.warmup_steps. A checkpoint that was saved before is untouched."
+    )
 
 
 def _micro_batches(batch: Batch, size: int) -> Iterator[tuple[Batch, float]]:
@@ -115,7 +116,8 @@ def _micro_batches(batch: Batch, size: int) -> Iterator[tuple[Batch, float]]:
     n_targets = _count(batch.targets)
     for i in range(0, len(batch.inputs), size):
         part = Batch(batch.inputs[i : i + size], batch.targets[i : i + size])
-        yield part, _count(part.targets) / n_targets
+        if count := _count(part.targets):
+            yield part, count / n_targets
 
 
 def _count(targets: Tensor) -> int:
@@ -127,11 +129,15 @@ class _Progress:
 
     def __init__(self, config: TrainConfig, hooks: Hooks) -> None:
         self._config, self._hooks = config, hooks
-        self._side_seconds = 0.0  # of the last evaluation, sample and save
         self._tokens = 0
+        self._side_seconds: dict[str, float] = {}  # of the last evaluation, sample and save
         self.done = 0  # steps
         self.seconds = 0.0
-        self.report: LossReport | None = None
+        self.report: LossReport | None = None  # of the weights as they are now
+
+    @property
+    def complete(self) -> bool:
+        return self.done == self._config.steps
 
     @contextmanager
     def timed_step(self) -> Iterator[None]:
@@ -140,50 +146,64 @@ class _Progress:
         self.seconds += time.perf_counter() - begin
 
     def after_step(self, step: int, batch: Batch, loss: float, norm: float, factor: float) -> None:
-        self.done = step
+        self.done, self.report = step, None
         self._tokens += batch.targets.numel()
-        if step == 1 or step % self._config.log_every == 0 or step == self._config.steps:
+        if step == 1 or step % self._config.log_every == 0 or self.complete:
             self._tell(
                 "step",
                 step=step,
                 steps=self._config.steps,
                 loss=loss,
-                lr=factor,
+                rate=factor,
                 grad_norm=norm,
                 tokens_per_second=self._tokens / self.seconds,
                 seconds=self.seconds,
                 eta=self._eta(),
             )
 
-    def side_work(self, step: int, model: LanguageModel) -> None:
-        """Evaluate, sample and save, each when it is due; all of them after the last step."""
+    def side_work(self) -> None:
+        """Evaluate, save and sample, each when it is due; all of them after the last step."""
         config = self._config
-        begin = time.perf_counter()
-        model.eval()
         if self._due(config.eval_every):
-            self.report = self._hooks.evaluate()
-            seconds = time.perf_counter() - begin
-            self._tell("eval", step=step, **asdict(self.report), seconds=seconds)
-            self._side_seconds = seconds
-        if self._due(config.sample_every):
-            text = self._hooks.sample()
-            self._tell("sample", step=step, prompt=config.sample_prompt, text=text)
+            with self._side("eval"):
+                self.report = self._hooks.evaluate()
+            seconds = self._side_seconds["eval"]
+            self._tell("eval", step=self.done, **asdict(self.report), seconds=seconds)
         if self._due(config.save_every):
-            self.save(step)
-        model.train()
+            self.save()
+        if self._due(config.sample_every):
+            with self._side("sample"):
+                text = self._hooks.sample()
+            self._tell("sample", step=self.done, prompt=config.sample_prompt, text=text)
 
-    def save(self, step: int) -> None:
-        self._tell("save", step=step, path=str(self._hooks.save(step)))
+    def save(self) -> None:
+        with self._side("save"):
+            path = self._hooks.save(self.done, self.report)
+        self._tell("save", step=self.done, path=str(path))
 
     def _due(self, every: int) -> bool:
-        last = self.done == self._config.steps
-        return last or (every > 0 and self.done % every == 0)
+        return self.complete or (every > 0 and self.done % every == 0)
+
+    @contextmanager
+    def _side(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self._side_seconds[name] = time.perf_counter() - begin
 
     def _eta(self) -> float:
-        """Seconds left, with the evaluations that are still to come."""
-        left = self._config.steps - self.done
-        evaluations = 1 + (left - 1) // self._config.eval_every if self._config.eval_every else 1
-        return left * self.seconds / self.done + (evaluations * self._side_seconds if left else 0)
+        """Seconds left, with the evaluations, samples and saves that are still to come."""
+        config = self._config
+        left = config.steps - self.done
+        every = {
+            "eval": config.eval_every,
+            "sample": config.sample_every,
+            "save": config.save_every,
+        }
+        side = sum(
+            (1 + (left - 1) // every[name] if every[name] else 1) * seconds
+            for name, seconds in self._side_seconds.items()
+        )
+        return left * self.seconds / self.done + (side if left else 0.0)
 
     def _tell(self, kind: str, /, **data: object) -> None:
         self._hooks.tell(Event(kind, data))
@@ -191,19 +211,22 @@ class _Progress:
 
 @contextmanager
 def _interrupt_flag() -> Iterator[threading.Event]:
-    """A flag that the first Ctrl-C sets; the second raises KeyboardInterrupt as always."""
+    """A flag that the first Ctrl-C (or SIGTERM) sets; the second raises KeyboardInterrupt."""
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield flag  # only the main thread may listen to signals
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def first(_number: int, _frame: FrameType | None) -> None:
         flag.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in before:
+            signal.signal(number, signal.default_int_handler)
 
-    signal.signal(signal.SIGINT, first)
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, first)
     try:
         yield flag
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,8 +1,7 @@
 """Optimizers that keep float32 masters beside the weights that the model computes with.
 
 bf16 has 8 bits of mantissa: a step of less than 1/256 of a weight would be lost in it. So each step
-is made on a float32 copy, and the result is rounded into the model. When the model itself is
-float32, the masters are its own weights.
+is made on a float32 copy, and the result is rounded into the model.
 """
 
 from collections import defaultdict
@@ -75,8 +74,9 @@ class _Moments:
 class Muon:
     """Momentum whose update is made orthogonal (Jordan et al. 2024), for matrices.
 
-    Tall matrices are cut into squares: q, k and v are matrices of their own, and nearly all pieces
-    then have one shape, so that a step is a few large products on one stack.
+    Tall matrices are cut into squares where their width divides their height: the joint q, k, v and
+    the joint gate and up are several matrices to the optimizer, and as most pieces then have one
+    shape, a step is a few large products on one stack.
     """
 
     def __init__(self, parameters: list[nn.Parameter], config: OptimizerConfig) -> None:
@@ -131,8 +131,9 @@ def _squares(matrix: Tensor) -> Tensor:
 def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
     """The nearest semi-orthogonal matrices to (n, rows, columns), roughly, in bf16.
 
-    Newton-Schulz with the quintic of Jordan et al. 2024, a x + (b x x^T + c (x x^T)^2) x: it brings
-    all singular values near 1 (within about 0.7 .. 1.2) in five steps without computing them.
+    Newton-Schulz with the quintic of Jordan et al. 2024, a x + (b x x^T + c (x x^T)^2) x: in five
+    steps it brings singular values to within about 0.7 .. 1.2 without computing them, save those
+    far below the norm (1/700 and less), which stay smaller.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     x: Tensor = matrices.bfloat16()
@@ -146,7 +147,7 @@ def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
     return x.mT if tall else x
 
 
-class Both:
+class Combined:
     """Several optimizers as one, each with its own parameters."""
 
     def __init__(self, *optimizers: Optimizer) -> None:
@@ -158,12 +159,15 @@ class Both:
 
 
 def build_optimizer(model: LanguageModel, config: OptimizerConfig) -> Optimizer:
-    """Muon on the matrices inside the blocks and AdamW on the rest, or AdamW on all."""
-    named = list(model.named_parameters())
+    """Muon on the matrices inside the blocks and AdamW on the rest, or AdamW on all.
+
+    Parameters that do not require a gradient are left alone.
+    """
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     if config.name == "adamw":
         return AdamW([p for _, p in named], config)
     inside = {name for name, p in named if p.ndim == 2 and name.startswith("layers.")}
-    return Both(
+    return Combined(
         Muon([p for name, p in named if name in inside], config),
         AdamW([p for name, p in named if name not in inside], config),
     )

@@ -1,53 +1,53 @@
 """Text -> tokenizer -> tokens -> trained model: one run, from settings to a checkpoint."""
 
 import hashlib
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from penjing.core.config import to_dict
-from penjing.core.errors import StorageError
-from penjing.core.events import Event, JsonLines, Listener
-from penjing.core.files import storage_errors
+from penjing.core.errors import ConfigError
+from penjing.core.events import Listener
+from penjing.core.files import check_free
 from penjing.core.types import SamplingParams
 from penjing.data.batches import Tokens, encode_documents
 from penjing.data.documents import Split, split_documents
 from penjing.data.readers import read_documents
+from penjing.evaluate.baselines import baselines
 from penjing.evaluate.loss import LossReport, evaluate_loss
 from penjing.generate.engine import generate
+from penjing.generate.load import DEFAULTS
 from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
 from penjing.model.families import build_model
-from penjing.model.runtime import cpu_count, fast_bfloat16, keep_freed_memory, pick_device
+from penjing.model.runtime import (
+    default_threads,
+    fast_bfloat16,
+    keep_freed_memory,
+    memory_errors,
+    pick_device,
+)
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.tokenizer.train import train_tokenizer
 from penjing.train.config import PretrainConfig, TrainConfig
 from penjing.train.curriculum import Curriculum
 from penjing.train.loop import Hooks, Outcome, train
 from penjing.train.objectives import NextToken
+from penjing.train.run import Journal, Run, run_folder
 
 EVAL_TOKENS = 8192  # tokens of one forward pass in evaluation
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished (or interrupted) run."""
-
-    path: Path  # holds config.json, events.jsonl and model/
-    checkpoint: Checkpoint
-    figures: Mapping[str, Any]  # the "done" event's
 
 
 def pretrain(config: PretrainConfig, *, out: str | Path, listeners: Sequence[Listener] = ()) -> Run:
     """Train a tokenizer and a model on the text that `config.data` names, into a new folder `out`.
 
-    Nothing is written before the text, the tokenizer and the model are known to be good.
+    Nothing is written before the text, the tokenizer, the model and the sample's prompt are known
+    to be good. On Linux the process keeps freed memory from here on (`keep_freed_memory`).
 
     Raises:
         StorageError: `out` exists, or cannot be written.
@@ -57,21 +57,24 @@ def pretrain(config: PretrainConfig, *, out: str | Path, listeners: Sequence[Lis
     config.data.check()
     config.train.check()
     out = Path(out)
-    if out.exists():
-        raise StorageError(f"{out} exists already. Choose another place, or remove it first.")
-    tell = _Journal(listeners)
+    replace(config.model, vocab_size=config.model.vocab_size or 1).resolve()
+    pick_device(config.train.device)
+    check_free(out)
+    tell = Journal(listeners)
     split = _read(config, tell)
     tokenizer = _tokenizer(config, split, tell)
     training = encode_documents(split.train, tokenizer)
     validation = encode_documents(split.validation, tokenizer)
-    with _threads(config.train.threads), torch.random.fork_rng():
+    keep_freed_memory()
+    with _threads(config.train.threads), torch.random.fork_rng(), memory_errors():
         torch.manual_seed(config.train.seed)  # dropout draws from torch's own generator
         model = _model(config, tokenizer, tell)
         generator = torch.Generator().manual_seed(config.train.seed + 1)
         length = model.config.context_length
         objective = NextToken(Curriculum(training, config.train, length, generator))
+        generate(model, tokenizer, config.train.sample_prompt, _sampling(config.train)).close()
         tell("start", **_plan(config.train, model, training, validation))
-        with _run_folder(out, config, tell):
+        with run_folder(out, config, tell):
             hooks = _hooks(config, model, tokenizer, training, validation, out, tell)
             outcome = train(model, objective, config.train, hooks)
             figures = _figures(outcome) | {
@@ -82,7 +85,7 @@ def pretrain(config: PretrainConfig, *, out: str | Path, listeners: Sequence[Lis
     return Run(out, Checkpoint.open(out / "model"), figures)
 
 
-def _read(config: PretrainConfig, tell: "_Journal") -> Split:
+def _read(config: PretrainConfig, tell: "Journal") -> Split:
     documents = read_documents(config.data.sources, listener=tell.emit)
     split = split_documents(
         documents,
@@ -106,7 +109,7 @@ def _read(config: PretrainConfig, tell: "_Journal") -> Split:
     return split
 
 
-def _tokenizer(config: PretrainConfig, split: Split, tell: "_Journal") -> Tokenizer:
+def _tokenizer(config: PretrainConfig, split: Split, tell: "Journal") -> Tokenizer:
     begin = time.perf_counter()
     tokenizer = train_tokenizer((d.text for d in split.train), config.tokenizer)
     probe = split.validation[0].text[:100_000]
@@ -120,9 +123,15 @@ def _tokenizer(config: PretrainConfig, split: Split, tell: "_Journal") -> Tokeni
     return tokenizer
 
 
-def _model(config: PretrainConfig, tokenizer: Tokenizer, tell: "_Journal") -> LanguageModel:
+def _model(config: PretrainConfig, tokenizer: Tokenizer, tell: "Journal") -> LanguageModel:
     device = pick_device(config.train.device)
-    shape = replace(config.model, vocab_size=config.model.vocab_size or tokenizer.vocab_size)
+    vocab_size = config.model.vocab_size or tokenizer.vocab_size
+    if vocab_size < tokenizer.vocab_size:
+        raise ConfigError(
+            f"model.vocab_size is {vocab_size}, but the tokenizer has {tokenizer.vocab_size} "
+            "tokens. Leave it out: it follows from the tokenizer."
+        )
+    shape = replace(config.model, vocab_size=vocab_size)
     model = build_model(shape, seed=config.train.seed, init=config.train.init)
     half = config.train.precision == "bfloat16" or (
         config.train.precision == "auto" and fast_bfloat16(device)
@@ -150,6 +159,7 @@ def _plan(
     config: TrainConfig, model: LanguageModel, training: Tokens, validation: Tokens
 ) -> dict[str, Any]:
     per_step = config.batch_size * model.config.context_length
+    floor = baselines(validation, model.config.vocab_size)
     return {
         "steps": config.steps,
         "batch_size": config.batch_size,
@@ -157,6 +167,7 @@ def _plan(
         "train_tokens": len(training.ids),
         "validation_tokens": len(validation.ids),
         "epochs": config.steps * per_step / len(training.ids),
+        "unigram_bits_per_byte": floor.unigram.bits_per_byte,
     }
 
 
@@ -167,42 +178,34 @@ def _hooks(
     training: Tokens,
     validation: Tokens,
     out: Path,
-    tell: "_Journal",
+    tell: Journal,
 ) -> Hooks:
     """What the loop does beside its steps, for a model of text."""
-    context_length = model.config.context_length
-    last: list[LossReport] = []
+    data = hashlib.sha256(training.ids.numpy().tobytes()).hexdigest()
 
     def evaluate() -> LossReport:
-        batch_size = max(1, EVAL_TOKENS // context_length)
-        report = evaluate_loss(
-            model, validation, context_length=context_length, batch_size=batch_size
-        )
-        last[:] = [report]
-        return report
+        length = model.config.context_length
+        batch_size = max(1, EVAL_TOKENS // length)
+        return evaluate_loss(model, validation, context_length=length, batch_size=batch_size)
 
     def sample() -> str:
-        params = SamplingParams(
-            temperature=0.8,
-            top_p=0.95,
-            max_new_tokens=config.train.sample_tokens,
-            seed=config.train.seed,
-        )
-        prompt = config.train.sample_prompt
-        return "".join(step.text for step in generate(model, tokenizer, prompt, params))
+        steps = generate(model, tokenizer, config.train.sample_prompt, _sampling(config.train))
+        return "".join(step.text for step in steps)
 
-    def save(step: int) -> Path:
+    def save(step: int, report: LossReport | None) -> Path:
         figures: dict[str, Any] = {"step": step}
-        if last:
-            figures |= {"loss": last[0].loss, "bits_per_byte": last[0].bits_per_byte}
-        lineage = Lineage(
-            operation="pretrain", settings=to_dict(config), data=_hash(training), figures=figures
-        )
+        if report is not None:
+            figures |= {"loss": report.loss, "bits_per_byte": report.bits_per_byte}
+        lineage = Lineage("pretrain", settings=to_dict(config), data=data, figures=figures)
         path = out / "model"
         save_checkpoint(path, model=model, tokenizer=tokenizer, lineage=(lineage,), replace=True)
         return path
 
     return Hooks(evaluate=evaluate, sample=sample, save=save, tell=tell.emit)
+
+
+def _sampling(config: TrainConfig) -> SamplingParams:
+    return replace(DEFAULTS, max_new_tokens=config.sample_tokens, seed=config.seed)
 
 
 def _figures(outcome: Outcome) -> dict[str, Any]:
@@ -217,49 +220,11 @@ def _figures(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _hash(tokens: Tokens) -> str:
-    return hashlib.sha256(tokens.ids.numpy().tobytes()).hexdigest()
-
-
-class _Journal:
-    """Tells the listeners, and the log once the run's folder is there."""
-
-    def __init__(self, listeners: Sequence[Listener]) -> None:
-        self._listeners = list(listeners)
-        self._past: list[Event] = []
-
-    def __call__(self, kind: str, /, **data: Any) -> None:
-        self.emit(Event(kind, data))
-
-    def emit(self, event: Event) -> None:
-        self._past.append(event)
-        for listener in self._listeners:
-            listener(event)
-
-    def join(self, listener: Listener) -> None:
-        """A late listener, told first what it missed."""
-        for event in self._past:
-            listener(event)
-        self._listeners.append(listener)
-
-
-@contextmanager
-def _run_folder(out: Path, config: PretrainConfig, tell: _Journal) -> Iterator[None]:
-    """The run's folder, with its settings and its log."""
-    with storage_errors(out):
-        out.mkdir(parents=True)
-        settings = json.dumps(to_dict(config), indent=2)
-        (out / "config.json").write_text(settings + "\n", encoding="utf-8")
-        with JsonLines(out / "events.jsonl") as log:
-            tell.join(log)
-            yield
-
-
 @contextmanager
 def _threads(wanted: int) -> Iterator[None]:
-    keep_freed_memory()
+    """As many CPU threads as asked for, until the block ends."""
     before = torch.get_num_threads()
-    torch.set_num_threads(wanted or cpu_count())
+    torch.set_num_threads(wanted or default_threads())
     try:
         yield
     finally:
