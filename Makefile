@@ -7,12 +7,15 @@
 
 PYTHON ?= python3
 ARGS ?=
-PYTEST_ARGS ?= -n auto
+PYTEST_ARGS ?= -n auto --dist loadgroup
 TORCH ?= $(shell sed -n 's/^torch==//p' constraints.txt)
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip --disable-pip-version-check -qq install -c constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install -c constraints.txt
+
+# The pinned setuptools builds penjing; an isolated build would fetch the newest one.
+INSTALL := $(PIP) setuptools && $(PIP) --no-build-isolation -e
 
 # An idle thread of GNU OpenMP spins 300,000 rounds before it sleeps, on a core that another
 # process could use. 2,000 still bridges the gaps within a training step.
@@ -41,9 +44,11 @@ setup: $(VENV)/.dev
 constraints: | $(BIN)/python
 	rm -rf build/constraints
 	$(PYTHON) -m venv build/constraints
-	build/constraints/bin/python -m pip -qq install 'torch==$(TORCH)' -e '.[dev]'
-	{ sed -n '/^#/p' constraints.txt; build/constraints/bin/python -m pip freeze \
-		--exclude-editable --exclude penjing | sed 's/+[^ ;]*//'; } > build/constraints.txt
+	build/constraints/bin/python -m pip -qq install --upgrade setuptools \
+		'torch==$(TORCH)' -e '.[dev]'
+	{ sed -n '/^#/p' constraints.txt; build/constraints/bin/python -m pip freeze --all \
+		--exclude pip --exclude-editable --exclude penjing | sed 's/+[^ ;]*//'; } \
+		> build/constraints.txt
 	mv build/constraints.txt constraints.txt
 	rm -rf build/constraints
 
@@ -54,12 +59,12 @@ clean:
 # The stamps are newer than what they were made from; a change of either file installs again.
 $(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing penjing and what it needs into $(VENV) (some minutes the first time) ..."
-	@$(INSTALL) -e .
+	@$(INSTALL) .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing penjing and its tests' tools into $(VENV) (some minutes the first time) ..."
-	@$(INSTALL) -e '.[dev]'
+	@$(INSTALL) '.[dev]'
 	@touch $@ $(VENV)/.runtime
 
 $(BIN)/python:

@@ -98,6 +98,7 @@ def tiny(text_file: Path) -> tuple[str, ...]:
     """Overrides that make any recipe a run of seconds on `text_file`."""
     words = (
         "--tokenizer.kind byte --model.n-layer 1 --model.n-embd 32 --model.head-dim 16 "
+        "--model.n-head 2 --model.n-kv-head 1 "
         "--model.context-length 32 --train.steps 6 --train.batch-size 4 --train.threads 1 "
         "--train.eval-every 3 --train.sample-every 0 --train.sample-tokens 8 "
         "--train.save-every 0 --train.precision float32 --data.sources"

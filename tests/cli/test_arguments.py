@@ -18,6 +18,7 @@ class Example:
     rate: OptionalFloat = None
     seed: OptionalInt = None
     out: OptionalPath = None
+    names: tuple[str, ...] = ()
 
 
 def test_values_have_their_types():
@@ -28,6 +29,20 @@ def test_values_have_their_types():
 
 def test_auto_leaves_an_option_out():
     assert parse(Example, ["--rate", "auto"], "x", default=Example(rate=1.0)).rate is None
+
+
+def test_no_path_is_a_magic_word():
+    assert parse(Example, ["--out", "auto"], "x").out == Path("auto")
+
+
+def test_an_empty_tuple_is_shown_as_none(capsys):
+    for example, said in ((Example(), "(default: none)"), (Example(names=("a", "b")), "a b)")):
+        with pytest.raises(SystemExit):
+            parse(Example, ["--help"], "x", default=example)
+        shown = capsys.readouterr().out
+        assert said in shown and "(default: )" not in shown
+    assert parse(Example, ["--names", "a", "b"], "x").names == ("a", "b")
+    assert parse(Example, ["--names"], "x").names == parse(Example, [], "x").names == ()
 
 
 def test_a_default_stands_where_no_word_is():

@@ -12,7 +12,7 @@ def test_counts(penjing, text_file):
     assert result.code == 0
     assert f"characters {len(text):,}\n" in result.out
     assert f"bytes      {len(text.encode()):,}, " in result.out
-    assert "documents  1, 0 of them exact copies" in result.out
+    assert "documents  1, 0 of them duplicates" in result.out
     assert "validation 1 document, " in result.out
 
 
@@ -50,3 +50,15 @@ def test_standard_input(penjing, monkeypatch):
     stdin = io.TextIOWrapper(io.BytesIO("一二三四五六七八九十。\n".encode() * 20))
     monkeypatch.setattr(sys, "stdin", stdin)
     assert "characters 240\n" in penjing("data", "-").out
+
+
+def test_a_little_text_is_counted_too(penjing, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("床前明月光\n".encode())))
+    result = penjing("data", "-")
+    assert result.code == 0 and "characters 6\n" in result.out
+    assert "split      There is too little text: 16 bytes" in result.out
+
+
+def test_a_fraction_that_cannot_be_is_an_error(penjing, text_file):
+    result = penjing("data", str(text_file), "--validation-fraction", "0.9")
+    assert result.code == 1 and "from 0 to 0.5" in result.err

@@ -1,11 +1,12 @@
 """`penjing demo`: each corpus has its recipe, and the run ends with all that was promised."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 
-from penjing.cli.verbs import demo
+from penjing.cli.verbs import demo, pretrain
 from penjing.data.corpora import CORPORA
 from penjing.recipes.recipes import RECIPES
 
@@ -28,7 +29,7 @@ def test_the_demo_from_corpus_to_report(penjing, monkeypatch):
             data=replace(full.data, validation_fraction=0.001),
         )
 
-    monkeypatch.setattr(demo, "recipe_settings", small)
+    monkeypatch.setattr(pretrain, "recipe_settings", small)
     result = penjing("demo", "--corpus", "stdlib", "--depth", "1", "--out", "d")
     assert result.code == 0, result.err
     for part in (
@@ -36,7 +37,8 @@ def test_the_demo_from_corpus_to_report(penjing, monkeypatch):
         "validation loss",
         "A sample after 2 steps:",
         "perplexity",
-        "bits per byte",
+        "bits per byte     ",
+        " (unigram: ",
         "tokens/s",
         "minutes",
         "Everything lies in d",
@@ -44,6 +46,15 @@ def test_the_demo_from_corpus_to_report(penjing, monkeypatch):
         "penjing info d",
     ):
         assert part in result.out, part
+
+
+def test_it_is_pretrain_with_fewer_options(monkeypatch):
+    given = []
+    monkeypatch.setattr(pretrain, "train", lambda config, out: given.append((config, out)) or 0)
+    assert demo.run(["--corpus", "tang", "--steps", "5", "--depth", "2", "--out", "auto"]) == 0
+    full = RECIPES["tang"](2)
+    config = replace(full, train=replace(full.train, steps=5))
+    assert given == [(config, Path("auto"))]
 
 
 def test_an_unknown_corpus_names_the_known_ones(penjing):

@@ -8,7 +8,19 @@ from penjing.core.events import Event
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(0, "0"), (950, "950"), (31_234, "31.2k"), (4_190_000, "4.19M"), (2e9, "2G"), (1000, "1k")],
+    [
+        (0, "0"),
+        (950, "950"),
+        (31_234, "31.2k"),
+        (4_190_000, "4.19M"),
+        (2e9, "2G"),
+        (1000, "1k"),
+        (999, "999"),
+        (999.6, "1k"),
+        (999_600, "1M"),
+        (999_499, "999k"),
+        (2e12, "2000G"),
+    ],
 )
 def test_si(number, said):
     assert si(number) == said
@@ -16,16 +28,31 @@ def test_si(number, said):
 
 def test_sizes_and_times_and_nouns():
     assert [size(n) for n in (0, 950, 31_234, 5_300_000)] == ["0 B", "950 B", "31.2 kB", "5.3 MB"]
-    assert [clock(s) for s in (0, 7.4, 750, 3750, -1)] == [
-        "0:00", "0:07", "12:30", "1:02:30", "0:00",
+    assert size(999_600) == "1 MB"
+    assert [clock(s) for s in (0, 7.4, 750, 3750, -1, float("inf"), float("nan"))] == [
+        "0:00", "0:07", "12:30", "1:02:30", "0:00", "--:--", "--:--",
     ]  # fmt: skip
     assert [plural(n, "step") for n in (0, 1, 2000)] == ["0 steps", "1 step", "2,000 steps"]
 
 
 def test_a_step_has_the_last_validation_loss_once_there_is_one():
     data = {"step": 10, "steps": 80, "loss": 4.25, "tokens_per_second": 31_234.0, "eta": 65.0}
-    assert step_line(data, None) == "step 10/80  loss 4.250  31.2k tok/s  1:05 left"
+    assert step_line(data, None) == "step 10/80  1:05 left  loss 4.250  31.2k tok/s"
     assert "loss 4.250  val 4.500  31.2k" in step_line(data, 4.5)
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (56, "step 10/80  1:05 left  loss 4.250  val 4.500"),
+        (40, "step 10/80  1:05 left  loss 4.250"),
+        (22, "step 10/80  1:05 left"),
+        (5, "step 10/80"),
+    ],
+)
+def test_a_narrow_step_has_its_time_left(width, shown):
+    data = {"step": 10, "steps": 80, "loss": 4.25, "tokens_per_second": 31_234.0, "eta": 65.0}
+    assert step_line(data, 4.5, width) == shown
 
 
 EVENTS = {
@@ -41,7 +68,7 @@ EVENTS = {
             "duplicates": 2,
             "sources": ["a"],
         },
-        "5,000 characters, 6 kB: 5 kB to train on, 1 kB kept aside; 2 duplicates left out",
+        "5,000 characters, 6 kB: 5 kB to train on, 1 kB for validation; 2 duplicates left out",
     ),
     "tokenizer": (
         {"kind": "bpe", "vocab_size": 4096, "seconds": 1.26, "bytes_per_token": 3.214},

@@ -31,7 +31,7 @@ def raiser(error: BaseException):
             "error: Cannot write /a/b: the disk is full",
         ),
         (PermissionError(errno.EACCES, "Denied", "c"), 1, "error: Cannot write c: permission"),
-        (OSError(errno.EIO, "I/O error", "d"), 1, "error: The system refuses d: I/O error.\n"),
+        (OSError(errno.EBUSY, "Busy", "d"), 1, "error: The system refuses d: Busy.\n"),
         (MemoryError(), 1, "error: Out of memory."),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 1, "error: Out of memory."),
     ],
@@ -59,6 +59,18 @@ def test_debug_shows_the_traceback(capsys, monkeypatch):
     monkeypatch.setenv("PENJING_DEBUG", "1")
     assert guarded(raiser(PenjingError("bad"))) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_message_cannot_steer_the_terminal(penjing):
+    result = penjing("data", "a\x1b[2J\x9b.txt")
+    assert result.code == 1 and r"a\x1b[2J\x9b.txt" in result.err
+    assert not set("\x1b\x9b") & set(result.err)
+
+
+def test_a_message_needs_no_rich():
+    code = "import sys; from penjing.cli.errors import *; guarded(lambda: 1 / 0 if 0 else 0)\n"
+    code += "assert 'rich' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_terminal_gets_whole_words(capsys, monkeypatch):

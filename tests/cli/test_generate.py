@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from penjing.generate.load import load
+from penjing.model.checkpoint import Checkpoint, save_checkpoint
 
 
 def test_greedy_text_is_that_of_transformers(penjing, model_dir):
@@ -49,6 +51,13 @@ def test_json_has_what_the_step_has(penjing, model_dir):
     assert first["finish_reason"] is None and last["finish_reason"] == "length"
 
 
+def test_json_holds_no_control_characters(penjing, model_dir):
+    words = ["--max-new-tokens", "3", "--logit-bias", "127", "100", "--json", "--logprobs", "9"]
+    out = penjing("generate", str(model_dir), *words).out
+    assert [json.loads(line)["text"] for line in out.splitlines()] == ["\x7f"] * 3
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out)
+
+
 def test_trace_shows_each_step(penjing, model_dir):
     words = ["--prompt", "a", "--max-new-tokens", "2", "--trace", "--top-k", "5", "--top-p", "0.5"]
     out = penjing("generate", str(model_dir), *words).out
@@ -84,11 +93,32 @@ def test_at_the_end_of_the_context(penjing, model_dir):
         (["--temperature", "hot"], 2, "could not convert"),
         (["--temprature", "1"], 2, "--temperature FLOAT"),
         (["--prompt", "a" * 65], 1, "the context holds 64"),
+        (["--prompt", "-x y"], 2, '--prompt="-x y"'),
+        (["--prompt", "\udcff"], 1, "not UTF-8"),
+        (["--logprobs", "3"], 2, "--logprobs needs --json"),
     ],
 )
 def test_errors(penjing, model_dir, words, code, said):
     result = penjing("generate", str(model_dir), *words)
     assert result.code == code and said in result.err and result.out == ""
+
+
+def test_a_prompt_that_the_locale_cannot_read(penjing, model_dir, process):
+    words = ("generate", str(model_dir), "--prompt", "今天", "--max-new-tokens", "1")
+    posix = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    running = process(*words, **posix)
+    out, err = running.communicate(timeout=120)
+    assert running.returncode == 0, err
+    assert out.startswith("今天".encode("ascii", "backslashreplace").decode())
+
+
+def test_an_error_begins_its_own_line(penjing, model_dir, tmp_path):
+    checkpoint = Checkpoint.open(model_dir)
+    model = checkpoint.load_model()
+    next(model.parameters()).fill_(float("nan"))
+    save_checkpoint(tmp_path / "nan", model=model, tokenizer=checkpoint.tokenizer)
+    result = penjing("generate", "nan", "--prompt", "hi")
+    assert result.code == 1 and "NaN" in result.err and result.out == "hi\n"
 
 
 def test_a_damaged_model_is_said(penjing, model_dir, tmp_path):

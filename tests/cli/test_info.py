@@ -2,6 +2,7 @@
 
 import shutil
 
+import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
@@ -21,6 +22,10 @@ def test_machine(penjing, monkeypatch, tmp_path):
     assert shown["bfloat16"].split(":")[0] in ("fast", "slow")
 
 
+def test_help_says_what_it_shows_without_a_directory(penjing):
+    assert "(default: this machine)" in penjing("info", "--help").out
+
+
 def test_model(penjing, model_dir):
     result = penjing("info", str(model_dir))
     shown = rows(result.out)
@@ -36,6 +41,15 @@ def test_model(penjing, model_dir):
 def test_a_run_directory_is_its_model(penjing, model_dir, tmp_path):
     shutil.copytree(model_dir, tmp_path / "run" / "model")
     assert rows(penjing("info", "run").out)["model"] == "run/model"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "generation_config.json"])
+def test_a_damaged_file_is_said(penjing, model_dir, tmp_path, name):
+    shutil.copytree(model_dir, tmp_path / "run")
+    raw = (model_dir / name).read_bytes()
+    (tmp_path / "run" / name).write_bytes(raw[: len(raw) // 2])
+    result = penjing("info", "run")
+    assert result.code == 1 and name in result.err
 
 
 def test_errors(penjing, tmp_path):

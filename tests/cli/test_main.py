@@ -91,3 +91,10 @@ def test_openmp_spins_briefly_unless_told_otherwise(penjing, monkeypatch):
     monkeypatch.delenv("GOMP_SPINCOUNT")
     penjing("--version")
     assert os.environ["GOMP_SPINCOUNT"] == "2000"
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout", "stderr"])
+def test_a_closed_stream_is_an_empty_one(penjing, monkeypatch, text_file, name):
+    monkeypatch.setattr(sys, name, None)
+    assert penjing("data", str(text_file)).code == 0
+    assert penjing("data", "-" if name == "stdin" else "nowhere").code == 1

@@ -96,9 +96,18 @@ def test_a_whole_run(penjing, tiny):
 
 
 def test_without_any_text_it_says_how_to_name_one(penjing, tmp_path):
-    result = penjing("pretrain")
-    assert result.code == 1 and "data.sources" in result.err
+    for words in ([], ["text"]):
+        result = penjing("pretrain", *words)
+        assert result.code == 2 and "pretrain text --data.sources FILE" in result.err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("name", ["my.txt", "notes.md", "folder"])
+def test_a_file_in_the_place_of_the_recipe(penjing, text_file, tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    result = penjing("pretrain", name)
+    assert result.code == 2 and "Known" not in result.err
+    assert f"To train on a file: penjing pretrain text --data.sources {name}\n" in result.err
 
 
 def test_a_second_run_is_numbered_and_out_must_be_free(penjing, tiny, tmp_path):
@@ -113,7 +122,7 @@ def test_a_second_run_is_numbered_and_out_must_be_free(penjing, tiny, tmp_path):
     ("words", "said"),
     [
         (["--data.sources", "nowhere.txt"], "nowhere.txt"),
-        (["--train.steps", "0"], "train.steps must be at least 1"),
+        (["--train.steps", "0"], "train.steps must be"),
         (["--model.n-head", "3", "--model.n-kv-head", "2"], "n_head"),
         (["--tokenizer.kind", "bpe", "--tokenizer.vocab-size", "60000"], "larger than the text"),
     ],

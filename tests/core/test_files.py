@@ -101,3 +101,14 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     with atomic_directory(tmp_path / "model"):
         pass
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_full_disk_within_a_new_directory_names_the_directory(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    with (
+        pytest.raises(StorageError, match=rf"^Cannot write {target}: the disk is full"),
+        atomic_directory(target) as folder,
+        atomic_file(folder / "a.json"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []

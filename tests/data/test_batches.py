@@ -1,5 +1,8 @@
 """Windows for training and for evaluation, against plain Python slices."""
 
+import tracemalloc
+from collections.abc import Iterable, Iterator
+
 import pytest
 import torch
 from hypothesis import given
@@ -8,6 +11,8 @@ from hypothesis import strategies as st
 from penjing.core.errors import DataError
 from penjing.core.types import Document
 from penjing.data.batches import IGNORED, RandomWindows, Tokens, encode_documents, windows
+from penjing.tokenizer.config import TokenizerConfig
+from penjing.tokenizer.train import train_tokenizer
 
 
 class Bytes:
@@ -16,8 +21,12 @@ class Bytes:
     def __init__(self, eos_id: int | None) -> None:
         self.eos_id = eos_id
 
-    def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        return [list(text.encode()) for text in texts]
+    def encode_pieces(self, texts: Iterable[str]) -> Iterator[tuple[bytes, bool]]:
+        """Two pieces a text: bytes are ids as they are."""
+        for text in texts:
+            raw = text.encode()
+            yield raw[:1], False
+            yield raw[1:], True
 
 
 def counting(n: int) -> Tokens:
@@ -38,11 +47,16 @@ def test_each_document_is_followed_by_the_end_token() -> None:
     assert len(encode_documents([], Bytes(eos_id=None)).ids) == 0
 
 
-def test_many_documents_are_encoded_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    docs = [Document(f"document {i}. ", str(i)) for i in range(50)]
-    whole = encode_documents(docs, Bytes(eos_id=0))
-    monkeypatch.setattr("penjing.data.batches._CHUNK", 25)
-    assert torch.equal(encode_documents(docs, Bytes(eos_id=0)).ids, whole.ids)
+def test_a_long_text_never_lies_in_memory_as_a_list() -> None:
+    """A list of all ids alone would be as large as the tensor."""
+    tokenizer = train_tokenizer([], TokenizerConfig(kind="byte"))
+    text = "床前明月光。\n" * 50_000
+    tracemalloc.start()
+    tokens = encode_documents([Document(text, "1")], tokenizer)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert tokens.n_bytes == len(tokens.ids) - 1 == 950_000
+    assert peak < 2 * tokens.ids.nbytes
 
 
 @given(st.integers(2, 200), st.integers(1, 20), st.integers(1, 5))

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from penjing.core.errors import ConfigError, DataError
 from penjing.core.types import Document
-from penjing.data.documents import MINIMUM_BYTES, split_documents, summary
+from penjing.data.documents import (
+    MAX_VALIDATION_FRACTION,
+    MINIMUM_BYTES,
+    split_documents,
+    summary,
+)
 
 texts = st.lists(st.text(st.sampled_from("abc 今天\n"), min_size=1, max_size=90), min_size=1)
 fractions = st.floats(0.01, 0.5)
@@ -23,7 +28,8 @@ def size(docs: list[Document]) -> int:
 
 
 def enough(texts: list[str]) -> bool:
-    return sum(len(text.encode()) for text in set(texts)) >= MINIMUM_BYTES
+    kept = {min(t for t in texts if t.strip() == text) for text in {*map(str.strip, texts)} - {""}}
+    return sum(len(text.encode()) for text in kept) >= MINIMUM_BYTES
 
 
 @given(texts, fractions)
@@ -31,15 +37,17 @@ def test_every_text_is_kept_once_and_none_leaks(texts: list[str], fraction: floa
     assume(enough(texts))
     split = split_documents(documents(texts), validation_fraction=fraction)
     assert split.train and split.validation
-    assert split.duplicates == len(texts) - len(set(texts))
+    texts = [text for text in texts if text.strip()]
+    kept = {min(t for t in texts if t.strip() == text) for text in map(str.strip, texts)}
+    assert split.duplicates == len(texts) - len(kept)
     train, validation = ([doc.text for doc in part] for part in (split.train, split.validation))
-    if len(train) + len(validation) == len(set(texts)):
-        assert set(train) | set(validation) == set(texts)
+    if len(train) + len(validation) == len(kept):
+        assert set(train) | set(validation) == kept
         assert not set(train) & set(validation)
     else:  # one document was cut in two
         (tail,) = validation
-        whole = {text for text in set(texts) if text.endswith(tail) and text[: -len(tail)] in train}
-        assert any(set(train) - {text[: -len(tail)]} == set(texts) - {text} for text in whole)
+        whole = {text for text in kept if text.endswith(tail) and text[: -len(tail)] in train}
+        assert any(set(train) - {text[: -len(tail)]} == kept - {text} for text in whole)
 
 
 @given(texts, fractions, st.randoms(use_true_random=False))
@@ -52,6 +60,14 @@ def test_the_order_of_the_files_does_not_matter(
     second = split_documents(documents(texts), validation_fraction=fraction)
     assert {doc.text for doc in first.validation} == {doc.text for doc in second.validation}
     assert {doc.text for doc in first.train} == {doc.text for doc in second.train}
+
+
+def test_texts_that_differ_by_white_space_around_them_are_duplicates() -> None:
+    docs = documents([f"text {i % 40}" + "\n" * (i // 40) for i in range(80)])
+    split = split_documents(docs, validation_fraction=0.2)
+    train, validation = ({doc.text.strip() for doc in p} for p in (split.train, split.validation))
+    assert not train & validation and len(train | validation) == 40
+    assert split.duplicates == summary(docs).duplicates == 40
 
 
 def test_the_share_is_of_bytes() -> None:
@@ -111,7 +127,7 @@ def test_too_little_text_says_how_little(docs: list[Document]) -> None:
         split_documents(docs, validation_fraction=0.1)
 
 
-@pytest.mark.parametrize("fraction", [-0.1, 0.6, float("nan")])
+@pytest.mark.parametrize("fraction", [-0.1, MAX_VALIDATION_FRACTION + 0.1, float("nan")])
 def test_a_fraction_out_of_range(fraction: float) -> None:
     with pytest.raises(ConfigError, match="validation_fraction must be from 0"):
         split_documents(documents(["a" * 99]), validation_fraction=fraction)

@@ -3,7 +3,7 @@
 import codecs
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from penjing.core.errors import DataError
@@ -19,6 +19,7 @@ SENTENCES = [
     "plain English\n",
     "\n",
 ]
+START = "我们的书，是一本好书。"  # enough to know Chinese by
 # Anything that can stand in a text file: no surrogates, no zero, no mark, no old line ends.
 any_text = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\ufeff"), max_size=60
@@ -44,7 +45,7 @@ def test_big_endian_marks(text: str) -> None:
 
 @given(chinese, st.sampled_from(["gb18030", "utf-8"]))
 def test_chinese_round_trip(text: str, encoding: str) -> None:
-    assert decode_bytes(("我们的书。" + text).encode(encoding), "a.txt") == "我们的书。" + text
+    assert decode_bytes((START + text).encode(encoding), "a.txt") == START + text
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
@@ -62,6 +63,7 @@ def test_line_ends_are_newlines() -> None:
 @pytest.mark.parametrize(
     ("text", "encoding"),
     [
+        ("Le régime de la monarchie.\n", "latin-1"),
         ("Die Straße führt über die Brücke.", "latin-1"),
         ("Le cœur a ses raisons que la raison ne connaît point.", "cp1252"),
         ("Все счастливые семьи похожи друг на друга.", "cp1251"),
@@ -75,6 +77,53 @@ def test_line_ends_are_newlines() -> None:
 def test_other_encodings_are_refused_not_guessed(text: str, encoding: str) -> None:
     with pytest.raises(DataError, match=r"is not UTF-8.*iconv"):
         decode_bytes(text.encode(encoding), "old.txt")
+
+
+# Words whose bytes may pair up into Han characters, alone or in a row.
+WORDS = {
+    ("latin-1", "cp1252"): "le régime de la monarchie été élève préféré à côté où déjà très après "
+    "être français garçon leçon façon Noël maïs hôtel forêt fenêtre goût sûr août mère siècle "
+    "dernière rivière désir école époque équipe état étude génie général idée liberté égalité "
+    "Straße über Brücke führt schön größer Mädchen Tür Fuß müssen Österreich Äpfel Übung süß",
+    ("euc-kr",): "오늘은 날씨가 좋습니다 우리는 공원에 갑니다 한국어 사람 사랑 하늘 바다 나무 학교 "
+    "선생님 학생 책 물 밥 집 시간 나라 정부 대통령 국민 경제 사회 문화 역사 음악 영화 친구 가족 "
+    "아버지 어머니 동생 아이 그리고 하지만 때문에 있다 없다 하다 되다 가다 것이다 무엇 어디 많이",
+    (
+        "euc-jp",
+        "shift-jis",
+    ): "吾輩は 猫である 名前はまだ無い 東京 日本 人間 時間 学校 先生 学生 世界 "
+    "国家 政府 経済 社会 文化 歴史 音楽 映画 友達 家族 父 母 今日 明日 行く 来る 見る 食べる 山 川",
+    ("cp1251", "iso8859-5", "koi8-r"): "все счастливые семьи похожи друг на друга каждая "
+    "несчастливая семья по своему смешалось в доме он она они мы вы я ты быть время человек год "
+    "дело жизнь день рука раз работа слово место лицо глаз вопрос сторона страна мир случай",
+}
+foreign = st.sampled_from([(e, words.split()) for names, words in WORDS.items() for e in names])
+
+
+@settings(max_examples=1000)
+@given(foreign, st.sampled_from([" ", ", ", "\n", ""]), st.data())
+def test_words_of_other_languages_are_never_read_as_chinese(
+    language: tuple[str, list[str]], separator: str, data: st.DataObject
+) -> None:
+    encoding, words = language
+    text = separator.join(data.draw(st.lists(st.sampled_from(words), min_size=1, max_size=12)))
+    raw = text.encode(encoding, "ignore")
+    assume(not is_utf8(raw))  # as 友達 in EUC-JP happens to be
+    with pytest.raises(DataError, match="is not UTF-8"):
+        decode_bytes(raw, "old.txt")
+
+
+def is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def test_a_few_words_of_gb18030_are_not_certain_and_it_says_so_kindly() -> None:
+    with pytest.raises(DataError, match=r"GB18030.*iconv -f ENCODING -t UTF-8$"):
+        decode_bytes("你好".encode("gb18030"), "my file.txt")
 
 
 def test_the_place_of_a_bad_byte() -> None:

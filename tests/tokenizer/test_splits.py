@@ -10,15 +10,15 @@ from tokenizers import pre_tokenizers
 
 from penjing.tokenizer.splits import (
     ANYWHERE,
-    LINE_START,
     SPLITS,
+    WORD_END,
     cut,
     encoding_splitter,
     training_splitter,
 )
 
 _EDGY = st.text(
-    st.sampled_from("ab'sLl1234 \n\r\t\u3000\xa0\x85\u2028.,!，你好人\u0301é👍\x00\x1c")
+    st.sampled_from("ab'sLl1234 \n\r\t\u3000\xa0\x85\u2028.,!\"，。你好人ſ\u0301é👍\x00\x1c")
 )
 
 
@@ -48,10 +48,24 @@ def test_words_are_the_patterns_matches(name: str, text: str) -> None:
 @pytest.mark.parametrize("name", SPLITS)
 @settings(max_examples=300)
 @given(text=_EDGY)
-def test_cutting_at_line_starts_keeps_the_words(name: str, text: str) -> None:
+def test_cutting_at_word_ends_keeps_the_words(name: str, text: str) -> None:
     splitter = encoding_splitter(name)
-    pieces = list(cut(text, 1, LINE_START))
+    pieces = list(cut(text, 1, WORD_END))
     assert [word for piece in pieces for word in words(splitter, piece)] == words(splitter, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ab cd, ef", ["ab", " cd", ", ef"]),
+        ("it's {'a1':", ["it", "'s", " {'a", "1':"]),
+        ("明月，低頭。", ["明月", "，低頭", "。"]),
+        ("1,\n2,\n\n3", ["1,\n", "2,\n\n3"]),
+        ("aé á 1 2", ["aé á 1 2"]),
+    ],
+)
+def test_a_line_is_cut_behind_letters(text: str, expected: list[str]) -> None:
+    assert list(cut(text, 1, WORD_END)) == expected
 
 
 @given(text=st.text(), size=st.integers(1, 9))

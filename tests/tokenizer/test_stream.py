@@ -92,6 +92,21 @@ def test_sentencepiece_words(decoder: decoders.Decoder, words: list[int], skip: 
     assert stream(tokenizer, words, skip_special=skip) == expected
 
 
+@pytest.mark.parametrize("decoder", SENTENCEPIECE[:2], ids=str)
+@given(ids=st.lists(st.integers(0, 6 + 256)))
+def test_any_ids_of_a_vocabulary_with_byte_fallback(
+    decoder: decoders.Decoder, ids: list[int]
+) -> None:
+    """It is `decode` for valid UTF-8; else Python's own reading of the bytes is the oracle."""
+    tokenizer = sentencepiece_like(decoder)
+    raw = b"".join(tokenizer.token_bytes(id) for id in ids if id > 1)
+    text = raw.decode("utf-8", errors="replace")
+    strip = tokenizer.pieces.strip_left
+    assert stream(tokenizer, ids) == (text[strip:] if text.startswith(" ") else text)
+    if "\ufffd" not in text:
+        assert stream(tokenizer, ids) == tokenizer.decode(ids)
+
+
 def test_sentencepiece_bytes() -> None:
     tokenizer = sentencepiece_like(SENTENCEPIECE[0])
     byte = {i: tokenizer.id_of(f"<0x{i:02X}>") for i in range(256)}

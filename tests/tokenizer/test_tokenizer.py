@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import pytest
 import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import models, pre_tokenizers
 
 from penjing.core.errors import StorageError, TokenizerError
 from penjing.tokenizer import tokenizer as module
+from penjing.tokenizer.alphabet import BYTE_TO_CHAR
 from penjing.tokenizer.config import TokenizerConfig
+from penjing.tokenizer.splits import WORD_END, cut
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.tokenizer.train import train_tokenizer
 
@@ -68,6 +72,22 @@ def test_batches_and_long_texts_are_encoded_as_if_whole(
     assert ids.count(tokenizer.special_tokens[END]) == 2
 
 
+@pytest.mark.parametrize("text", ["the cat sat, " * 20_000, "床前明月光，疑是地上霜。" * 20_000])
+def test_a_long_line_is_encoded_in_pieces(bpe: Tokenizer, text: str) -> None:
+    """Memory: an encoding takes some 200 bytes a token, and a file may be one line."""
+    pieces = [ids for ids, _ in bpe.encode_pieces([text])]
+    assert len(pieces) == -(-len(text) // module._PIECE)
+    assert [id for ids in pieces for id in ids] == tokenizers.Tokenizer.from_str(bpe.text).encode(
+        text
+    ).ids
+
+
+@given(text=st.text(st.sampled_from("abst'sSr12 \n\t.,!\"，。你好é\u0301ſ👍")))
+def test_words_that_end_with_letters_are_encoded_alone(bpe: Tokenizer, text: str) -> None:
+    pieces = cut(text, 1, WORD_END)
+    assert [id for ids in bpe.encode_batch(pieces) for id in ids] == bpe.encode(text)
+
+
 def test_special_tokens_in_a_text_stay_text_unless_asked(tokenizer: Tokenizer) -> None:
     end = tokenizer.eos_id
     assert end is not None and tokenizer.special_tokens[END] == end == tokenizer.id_of(END)
@@ -77,6 +97,74 @@ def test_special_tokens_in_a_text_stay_text_unless_asked(tokenizer: Tokenizer) -
     assert ids == [*a, end, *b]
     assert tokenizer.decode(ids) == "ab"
     assert tokenizer.decode(ids, skip_special=False) == f"a{END}b"
+
+
+def foreign(
+    splitter: pre_tokenizers.PreTokenizer | None, vocab: Sequence[str], added: Sequence[str] = ()
+) -> Tokenizer:
+    """A vocabulary without merges, as others make them."""
+    model = models.BPE({token: id for id, token in enumerate(vocab)}, [], unk_token=vocab[0])
+    backend = tokenizers.Tokenizer(model)
+    if splitter is not None:
+        backend.pre_tokenizer = splitter
+    backend.add_tokens(list(added))
+    return Tokenizer(backend.to_str())
+
+
+def with_added(own: Tokenizer, *added: str) -> Tokenizer:
+    backend = tokenizers.Tokenizer.from_str(own.text)
+    backend.add_tokens(list(added))
+    return Tokenizer(backend.to_str())
+
+
+LONG = "ab cd.\nef <think> gh\n" * 20
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda bpe, byte: foreign(pre_tokenizers.Metaspace(), "?▁abcdefgh.\n"),
+        lambda bpe, byte: foreign(
+            pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False), BYTE_TO_CHAR
+        ),
+        lambda bpe, byte: foreign(None, "?abcdefgh.\n", ["cd.\nef", "<think>"]),
+        lambda bpe, byte: with_added(byte, "cd.\nef", "<think>"),
+        lambda bpe, byte: with_added(bpe, "cd.\nef", "<think>"),
+    ],
+)
+def test_long_texts_have_the_ids_that_they_have_whole(
+    make: Callable[[Tokenizer, Tokenizer], Tokenizer],
+    bpe: Tokenizer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tokenizer = make(bpe, train_tokenizer([], TokenizerConfig(kind="byte")))
+    spec = json.loads(tokenizer.text)
+    oracle = tokenizers.Tokenizer.from_str(tokenizer.text)
+    assert tokenizer.encode(LONG, allow_special=True) == oracle.encode(LONG).ids
+    for token in spec["added_tokens"]:
+        token["special"] = True
+    oracle = tokenizers.Tokenizer.from_str(json.dumps(spec))
+    oracle.encode_special_tokens = True
+    expected = oracle.encode(LONG, add_special_tokens=False).ids
+    for size in (3, 5, 8):
+        monkeypatch.setattr(module, "_PIECE", size)
+        assert tokenizer.encode(LONG) == expected
+
+
+def test_added_tokens_in_a_text_stay_text_though_they_are_not_special(bpe: Tokenizer) -> None:
+    tokenizer = with_added(bpe, "<think>")
+    think = tokenizer.id_of("<think>")
+    assert think == bpe.vocab_size and "<think>" not in tokenizer.special_tokens
+    assert tokenizer.encode("a<think>") == bpe.encode("a<think>")
+    ids = tokenizer.encode("a<think>", allow_special=True)
+    assert ids[-1] == think and tokenizer.decode(ids) == "a<think>"
+
+
+def test_pieces_join_to_the_ids(bpe: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PIECE", 5)
+    pieces = list(bpe.encode_pieces(["", LONG, "x"]))
+    assert len(pieces) > 10 and sum(is_last for _, is_last in pieces) == 3
+    assert [i for ids, _ in pieces for i in ids] == bpe.encode(LONG + "x")
 
 
 def test_threads_do_not_turn_each_others_switch(bpe: Tokenizer) -> None:
@@ -219,6 +307,31 @@ def test_damaged_settings_are_named(bpe: Tokenizer, tmp_path: Path, content: str
     bpe.save(tmp_path)
     (tmp_path / "tokenizer_config.json").write_text(content, encoding="utf-8")
     with pytest.raises(TokenizerError, match=r"tokenizer_config\.json is damaged"):
+        Tokenizer.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"chat_template": ["x"]}',
+        '{"chat_template": [{"name": "default"}]}',
+        '{"chat_template": [{"name": "default", "template": 5}]}',
+        '{"chat_template": 5}',
+        '{"chat_template": {"default": "x"}}',
+        '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    ],
+    ids=lambda content: content[:50],
+)
+def test_malformed_settings_are_named(bpe: Tokenizer, tmp_path: Path, content: str) -> None:
+    bpe.save(str(tmp_path))
+    (tmp_path / "tokenizer_config.json").write_text(content, encoding="utf-8")
+    with pytest.raises(TokenizerError, match=r"tokenizer_config\.json"):
+        Tokenizer.load(str(tmp_path))
+
+
+def test_a_file_nested_without_end(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json is damaged"):
         Tokenizer.load(tmp_path)
 
 

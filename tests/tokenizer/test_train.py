@@ -146,9 +146,9 @@ def test_only_a_sample_is_learned_from() -> None:
         for n in (2_000, 2_000, 50_000)
     )
     assert small == same != large
-    with pytest.raises(TokenizerError, match=r"or a larger --tokenizer\.sample-bytes"):
+    with pytest.raises(TokenizerError, match=r"or a larger sample_bytes"):
         train_tokenizer(texts, TokenizerConfig(vocab_size=4096, sample_bytes=2_000))
-    with pytest.raises(TokenizerError, match="sample-bytes must be at least 1"):
+    with pytest.raises(TokenizerError, match=r"^sample_bytes must be at least 1"):
         train_tokenizer(texts, TokenizerConfig(sample_bytes=0))
 
 

@@ -1,16 +1,21 @@
 """From words to typed settings, with tyro; and how this program was called."""
 
+import re
 import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import tyro
-from tyro.constructors import PrimitiveConstructorSpec
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from penjing.cli.errors import USAGE
 
 A = TypeVar("A")
+_REGISTRY = ConstructorRegistry()
 
 
 def parse(kind: type[A], args: Sequence[str], verb: str, *, default: A | None = None) -> A:
@@ -19,22 +24,57 @@ def parse(kind: type[A], args: Sequence[str], verb: str, *, default: A | None = 
     A wrong word ends the program with exit code 2 and says what was meant; `--help` with 0.
     """
     preset = tyro.MISSING_NONPROP if default is None else default
-    return tyro.cli(kind, args=list(args), prog=f"{program()} {verb}", default=preset)
+    try:
+        with _REGISTRY:
+            return tyro.cli(kind, args=list(args), prog=f"{program()} {verb}", default=preset)
+    except SystemExit as stop:
+        if stop.code == USAGE:
+            _explain_dashes(args)
+        raise
+
+
+def _explain_dashes(args: Sequence[str]) -> None:
+    """A value such as "-x y" is taken for an option, of which ours have no short ones."""
+    for option, value in pairwise(args):
+        if re.match(r"--[^=]+$", option) and re.match(r"-[^-]", value):
+            joined = f"{option}={_quoted(value)}"
+            print(f'A value that begins with "-" needs "=": {joined}', file=sys.stderr)
+
+
+@_REGISTRY.primitive_rule
+def _any_number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """A tuple as tyro reads it; but an empty one is shown as `none`, not as nothing."""
+    match get_args(info.type):
+        case (read, end) if info.type_origin is tuple and end is ...:
+            name = read.__name__.upper()
+            return PrimitiveConstructorSpec(
+                nargs="*",
+                metavar=f"[{name} [{name} ...]]",
+                instance_from_str=lambda words: tuple(map(read, words)),
+                is_instance=lambda value: isinstance(value, tuple),
+                str_from_instance=lambda values: [*map(str, values)] or ["none"],
+            )
+    return None
 
 
 def _or_none(read: Callable[[str], Any], name: str) -> PrimitiveConstructorSpec[Any]:
-    """An option that may be left out, shown as plain `NAME`; `auto` is the same as leaving it."""
+    """An option that may be left out, shown as plain `NAME`."""
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar=name,
-        instance_from_str=lambda words: None if words[0] == "auto" else read(words[0]),
+        instance_from_str=lambda words: read(words[0]),
         is_instance=lambda value: value is None or not isinstance(value, tuple),
         str_from_instance=lambda value: ["auto" if value is None else str(value)],
     )
 
 
-OptionalInt = Annotated[int | None, _or_none(int, "INT")]
-OptionalFloat = Annotated[float | None, _or_none(float, "FLOAT")]
+def _auto_or(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """`auto` is the same as leaving a number out; a path may have that name."""
+    return lambda word: None if word == "auto" else read(word)
+
+
+OptionalInt = Annotated[int | None, _or_none(_auto_or(int), "INT")]
+OptionalFloat = Annotated[float | None, _or_none(_auto_or(float), "FLOAT")]
 OptionalPath = Annotated[Path | None, _or_none(Path, "PATH")]
 
 

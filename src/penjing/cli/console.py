@@ -1,17 +1,11 @@
 """Where text is shown: one rich console for the terminal, plain lines for everything else."""
 
-import re
-
 from rich.console import Console
 from rich.text import Text
 
-# What a terminal obeys instead of showing: a byte-level model can write an escape sequence.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def safe(text: str) -> str:
-    r"""The text with control characters spelled out, as `\x1b`; tabs and line feeds stay."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+from penjing.cli.describe import describe
+from penjing.cli.text import safe
+from penjing.core.events import Event, Listener
 
 
 class Quiet(Console):
@@ -35,6 +29,11 @@ def show(console: Console, text: str, style: str = "", *, end: str = "\n") -> No
     console.print(Text(safe(text), style=style, end=""), end=end, soft_wrap=True)
 
 
-def indented(text: str, margin: str = "  ") -> str:
-    """Every line behind a margin, so that a sample is seen to be one."""
-    return "\n".join(margin + line for line in text.splitlines())
+def teller(console: Console) -> Listener:
+    """A listener that shows the lines which events leave behind."""
+
+    def tell(event: Event) -> None:
+        if line := describe(event):
+            show(console, line)
+
+    return tell

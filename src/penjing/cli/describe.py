@@ -1,9 +1,10 @@
 """Events in words: one line for each thing worth keeping on the screen."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from penjing.cli.console import indented
+from penjing.cli.text import indented
 from penjing.core.events import Event
 
 Data = Mapping[str, Any]
@@ -15,21 +16,30 @@ def describe(event: Event) -> str | None:
     return None if words is None else words(event.data)
 
 
-def step_line(data: Data, validation_loss: float | None) -> str:
-    """Where a run stands: `step 120/800  loss 4.21  val 4.50  31.2k tok/s  1:05 left`."""
-    val = "" if validation_loss is None else f"  val {validation_loss:.3f}"
-    return (
-        f"step {data['step']}/{data['steps']}  loss {data['loss']:.3f}{val}  "
-        f"{si(data['tokens_per_second'])} tok/s  {clock(data['eta'])} left"
-    )
+def step_line(data: Data, validation_loss: float | None, width: float = math.inf) -> str:
+    """Where a run stands: `step 120/800  1:05 left  loss 4.210  val 4.500  31.2k tok/s`.
+
+    In a narrow terminal, without the last of these.
+    """
+    parts = [
+        f"step {data['step']}/{data['steps']}",
+        f"{clock(data['eta'])} left",
+        f"loss {data['loss']:.3f}",
+        *([] if validation_loss is None else [f"val {validation_loss:.3f}"]),
+        f"{si(data['tokens_per_second'])} tok/s",
+    ]
+    while len("  ".join(parts)) > width and len(parts) > 1:
+        parts.pop()
+    return "  ".join(parts)
 
 
 def si(number: float) -> str:
     """A count with three digits that matter: 950, 31.2k, 4.19M."""
+    rounded = float(f"{number:.3g}")  # first, for 999,600 is 1M
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= limit:
-            return f"{number / limit:.3g}{unit}"
-    return f"{number:.0f}"
+        if rounded >= limit:
+            return f"{rounded / limit:g}{unit}"
+    return f"{rounded:.0f}"
 
 
 def size(n_bytes: float) -> str:
@@ -39,7 +49,9 @@ def size(n_bytes: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds: 0:07, 12:30, 1:02:30."""
+    """Minutes and seconds: 0:07, 12:30, 1:02:30; nobody knows when: --:--."""
+    if not math.isfinite(seconds):
+        return "--:--"
     minutes, rest = divmod(round(max(0.0, seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -60,12 +72,12 @@ def _fetch(data: Data) -> str:
 
 def _data(data: Data) -> str:
     dropped = data.get("duplicates", 0)
-    copies = f"; {plural(dropped, 'duplicate')} left out"
+    duplicates = f"; {plural(dropped, 'duplicate')} left out" if dropped else ""
     return (
         f"text       {plural(data['documents'], 'document')}, "
         f"{data['characters']:,} characters, {size(data['bytes'])}: "
         f"{size(data['train_bytes'])} to train on, "
-        f"{size(data['validation_bytes'])} kept aside{copies if dropped else ''}"
+        f"{size(data['validation_bytes'])} for validation{duplicates}"
     )
 
 

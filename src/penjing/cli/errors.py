@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from penjing.cli.text import safe
 from penjing.core.errors import PenjingError
 from penjing.core.files import storage_errors
 
@@ -44,8 +45,8 @@ def guarded(action: Callable[[], int]) -> int:
 
 def _fail(message: str, code: int = FAILED, *, label: str = "error: ") -> int:
     if os.environ.get("PENJING_DEBUG", "0") not in ("", "0"):
-        traceback.print_exc()
-    text = label + message
+        print(safe(traceback.format_exc()), file=sys.stderr)
+    text = safe(label + message)
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns
         text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)

@@ -43,6 +43,9 @@ def main(args: Sequence[str] | None = None) -> int:
     # An idle thread of GNU OpenMP spins 300,000 rounds before it sleeps, on a core that another
     # could use. 2,000 still bridges the gaps within a training step. Read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by the caller: `penjing ... >&-`
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 must not end a run
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

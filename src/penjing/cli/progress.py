@@ -82,16 +82,17 @@ class Progress:
             return
         self._drawn = now
         known = self.latest.get("eval")
-        line = step_line(event.data, known.data["loss"] if known else None)
+        loss = known.data["loss"] if known else None
         if self._live:
+            line = step_line(event.data, loss, self.console.width)
             self._draw(line, event.data["step"] / event.data["steps"])
         else:
-            show(self.console, line)
+            show(self.console, step_line(event.data, loss))
 
     def _draw(self, line: str, done: float | None = None) -> None:
         if self._live is None:
             return
-        text = Text(no_wrap=True, overflow="ellipsis")
+        text = Text(no_wrap=True, overflow="crop")  # "…" is not in every encoding
         if done is not None and BAR + 2 + len(line) <= self.console.width:
             full = round(done * BAR)
             bar = "#-" if self.console.options.ascii_only else "━─"

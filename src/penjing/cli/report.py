@@ -7,8 +7,9 @@ from typing import Any
 from rich.console import Console
 
 from penjing.cli.arguments import command
-from penjing.cli.console import indented, show
+from penjing.cli.console import show
 from penjing.cli.describe import plural
+from penjing.cli.text import indented
 from penjing.core.events import Event
 
 
@@ -59,10 +60,11 @@ def _figures(figures: Mapping[str, Any], latest: Mapping[str, Event]) -> list[tu
     seconds = figures["train_seconds"]
     rows = []
     if figures["loss"] is not None:
+        floor = start["unigram_bits_per_byte"]
         rows = [
             ("validation loss", f"{figures['loss']:.4f} nats a token"),
             ("perplexity", f"{figures['perplexity']:.2f}"),
-            ("bits per byte", f"{figures['bits_per_byte']:.4f}"),
+            ("bits per byte", f"{figures['bits_per_byte']:.4f} (unigram: {floor:.2f})"),
         ]
     tokens = figures["step"] * start["tokens_per_step"]
     return [

@@ -15,11 +15,20 @@ def run_directory(name: str, out: Path | None = None) -> Path:
         StorageError: `out` exists already.
     """
     if out is not None:
-        if out.exists():
-            raise StorageError(f"{out} exists already. Choose another --out, or remove it first.")
-        return out
+        return free(out)
     numbered = (RUNS / (name if n == 1 else f"{name}-{n}") for n in count(1))
     return next(path for path in numbered if not path.exists())
+
+
+def free(out: Path) -> Path:
+    """The path itself, if nothing stands there: better said now than after hours of work.
+
+    Raises:
+        StorageError: it exists already.
+    """
+    if out.exists():
+        raise StorageError(f"{out} exists already. Choose another --out, or remove it first.")
+    return out
 
 
 def model_directory(path: Path) -> Path:

@@ -1,9 +1,11 @@
 """Token ids to batches: shuffled windows to train on, every target once to evaluate on."""
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,7 +13,6 @@ from penjing.core.errors import DataError
 from penjing.core.types import Document
 
 IGNORED = -100  # a target that takes no part in the loss (torch's own default)
-_CHUNK = 1_000_000  # characters encoded at a time; Python lists of ids take 36 bytes an id
 
 
 class Encoder(Protocol):
@@ -20,7 +21,7 @@ class Encoder(Protocol):
     @property
     def eos_id(self) -> int | None: ...
 
-    def encode_batch(self, texts: list[str], /) -> Sequence[Sequence[int]]: ...
+    def encode_pieces(self, texts: Iterable[str], /) -> Iterator[tuple[Sequence[int], bool]]: ...
 
 
 @dataclass(frozen=True)
@@ -43,26 +44,12 @@ class Tokens:
 def encode_documents(documents: Sequence[Document], tokenizer: Encoder) -> Tokens:
     """The documents' ids, one after another."""
     end = [] if tokenizer.eos_id is None else [tokenizer.eos_id]
-    parts: list[Tensor] = []
-    for texts in _chunks(documents):
-        ids = [i for row in tokenizer.encode_batch(texts) for i in (*row, *end)]
-        parts.append(torch.tensor(ids, dtype=torch.int64))
+    ids = array("q")  # int64; a Python list takes 36 bytes an id
+    for piece, is_last in tokenizer.encode_pieces(doc.text for doc in documents):
+        ids.extend(piece)
+        ids.extend(end if is_last else ())
     n_bytes = sum(len(doc.text.encode("utf-8")) for doc in documents)
-    joined = torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
-    return Tokens(joined, n_bytes, len(documents))
-
-
-def _chunks(documents: Sequence[Document]) -> Iterator[list[str]]:
-    texts: list[str] = []
-    size = 0
-    for doc in documents:
-        texts.append(doc.text)
-        size += len(doc.text)
-        if size >= _CHUNK:
-            yield texts
-            texts, size = [], 0
-    if texts:
-        yield texts
+    return Tokens(torch.from_numpy(np.asarray(ids)), n_bytes, len(documents))
 
 
 class RandomWindows:

@@ -8,6 +8,7 @@ from penjing.core.errors import ConfigError, DataError
 from penjing.core.types import Document
 
 MINIMUM_BYTES = 64  # less than this cannot be split in any useful way
+MAX_VALIDATION_FRACTION = 0.5  # of the bytes; the least is 0, which keeps all for training
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Summary:
     """How much text there is."""
 
     documents: int
-    duplicates: int  # documents whose text came before
+    duplicates: int  # documents whose text came before, white space around it aside
     characters: int
     bytes: int  # in UTF-8
     lines: int
@@ -30,7 +31,7 @@ class Split:
 
     train: list[Document]
     validation: list[Document]
-    duplicates: int  # exact copies that were dropped
+    duplicates: int  # documents that were dropped, see `Summary`
 
 
 def summary(documents: Sequence[Document]) -> Summary:
@@ -38,7 +39,7 @@ def summary(documents: Sequence[Document]) -> Summary:
     lengths = sorted(len(doc.text) for doc in documents) or [0]
     return Summary(
         documents=len(documents),
-        duplicates=len(documents) - len({doc.text for doc in documents}),
+        duplicates=len(documents) - len({doc.text.strip() for doc in documents}),
         characters=sum(lengths),
         bytes=sum(map(_size, documents)),
         lines=sum(len(doc.text.splitlines()) for doc in documents),
@@ -51,15 +52,15 @@ def summary(documents: Sequence[Document]) -> Summary:
 def split_documents(
     documents: Sequence[Document], *, validation_fraction: float, exact: bool = False
 ) -> Split:
-    """Put about `validation_fraction` of the bytes aside, in whole documents where possible.
+    """Take about `validation_fraction` of the bytes for validation, in whole documents if possible.
 
-    Exact copies are dropped first, so that no validation text was trained on. Which documents are
-    put aside follows from hashes of their texts, not from their order or number of files. Where
-    whole documents cannot fill half of that share (one document, or a few large ones), the tail of
-    the largest is cut off instead, at the line end that is nearest.
+    Duplicates are dropped first, so that no validation text was trained on. Which documents are
+    taken follows from hashes of their texts, not from their order or number of files. Where whole
+    documents cannot fill half of that share (one document, or a few large ones), the tail of the
+    largest is cut off instead, at the line end that is nearest.
 
     Args:
-        validation_fraction: from 0 (nothing is put aside) to 0.5.
+        validation_fraction: from 0 to `MAX_VALIDATION_FRACTION`.
         exact: cut one document at exactly `int(len(text) * (1 - validation_fraction))` characters,
             as nanoGPT does, to compare losses with it.
 
@@ -67,10 +68,14 @@ def split_documents(
         ConfigError: a fraction out of range.
         DataError: there is too little text, or `exact` and more than one document.
     """
-    if not 0 <= validation_fraction <= 0.5:
-        raise ConfigError(f"validation_fraction must be from 0 to 0.5, got {validation_fraction}.")
-    unique = list({doc.text: doc for doc in reversed(documents) if doc.text}.values())[::-1]
-    duplicates = sum(bool(doc.text) for doc in documents) - len(unique)
+    if not 0 <= validation_fraction <= MAX_VALIDATION_FRACTION:
+        raise ConfigError(
+            f"validation_fraction must be from 0 to {MAX_VALIDATION_FRACTION}, "
+            f"got {validation_fraction}."
+        )
+    documents = [doc for doc in documents if doc.text.strip()]
+    unique = _unique(documents)
+    duplicates = len(documents) - len(unique)
     total = sum(map(_size, unique))
     if total < MINIMUM_BYTES:
         raise DataError(
@@ -83,10 +88,10 @@ def split_documents(
         )
     if validation_fraction == 0:
         return Split(unique, [], duplicates)
-    aside = set() if exact else _choose(unique, validation_fraction * total)
-    if aside:
-        train = [doc for doc in unique if doc.text not in aside]
-        validation = [doc for doc in unique if doc.text in aside]
+    chosen = set() if exact else _choose(unique, validation_fraction * total)
+    if chosen:
+        train = [doc for doc in unique if doc.text not in chosen]
+        validation = [doc for doc in unique if doc.text in chosen]
         return Split(train, validation, duplicates)
     largest = max(unique, key=lambda doc: (_size(doc), doc.text))
     head, tail = _cut(largest, validation_fraction * total / _size(largest), exact=exact)
@@ -98,10 +103,23 @@ def _size(document: Document) -> int:
     return len(document.text.encode("utf-8"))
 
 
-def _choose(documents: Sequence[Document], budget: float) -> set[str]:
-    """Texts by the order of their hashes, as long as each brings the sum nearer to the budget.
+def _unique(documents: Sequence[Document]) -> list[Document]:
+    """Each text once, where it first stands.
 
-    None, if that fills less than half of it.
+    Of texts that differ by white space around them, the first in code point order is kept: the
+    choice must not depend on the order of the files.
+    """
+    kept: dict[str, Document] = {}
+    for doc in documents:
+        text = doc.text.strip()
+        kept[text] = min(kept.get(text, doc), doc, key=lambda copy: copy.text)
+    return list(kept.values())
+
+
+def _choose(documents: Sequence[Document], budget: float) -> set[str]:
+    """In the order of their hashes, every text that brings the sum nearer to the budget.
+
+    The empty set, if these fill less than half of it.
     """
     by_hash = sorted(documents, key=lambda doc: hashlib.sha256(doc.text.encode("utf-8")).digest())
     chosen: set[str] = set()

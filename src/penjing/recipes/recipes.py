@@ -80,8 +80,9 @@ def tang(depth: int) -> PretrainConfig:
     return grow(
         depth,
         sources=("corpus:tang",),
-        tokenizer=TokenizerConfig(vocab_size=8192, han="char"),
+        tokenizer=TokenizerConfig(vocab_size=6144, han="char"),
         context_length=128,
+        steps=600,
         batch_size=32,
     )
 

@@ -53,9 +53,10 @@ SPLITS: Table[SplitRule] = Table(
     },
 )
 
-# Between a lone line feed and a visible character, every rule above ends one word and begins
-# the next, whatever follows: there a long text may be cut and encoded piece by piece.
-LINE_START = re.compile(r"(?<=\S\n)(?=\S)")
+# Where every rule above ends one word and begins the next, whatever follows, so that a long text
+# may be cut and encoded piece by piece: between a lone line feed and a visible character, and
+# between a letter and what is none. (The letters named are those of every Unicode version.)
+WORD_END = re.compile(r"(?<=\S\n)(?=\S)|(?<=[A-Za-z一-龥])(?=[\x00-@\[-`{-\x7f，。])")
 ANYWHERE = re.compile("")
 
 
@@ -101,7 +102,12 @@ def split_name(pre_tokenizer: Mapping[str, Any] | None) -> str | None:
         case {
             "type": "Sequence",
             "pretokenizers": [
-                {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated"},
+                {
+                    "type": "Split",
+                    "pattern": {"Regex": pattern},
+                    "behavior": "Isolated",
+                    "invert": False,
+                },
                 {"type": "ByteLevel", "use_regex": False, "add_prefix_space": False},
             ],
         }:

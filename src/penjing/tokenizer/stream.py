@@ -10,7 +10,9 @@ class StreamDecoder:
     """Turns ids into text as they come; what is pushed and flushed is `tokenizer.decode(ids)`.
 
     Tokens are bytes: a rare Han character or an emoji may take several. Their bytes are held back
-    until the character is whole; bytes that can no longer become one turn into U+FFFD.
+    until the character is whole; bytes that can no longer become one turn into U+FFFD, as Unicode
+    recommends. There the two differ for a vocabulary with byte fallback (SentencePiece's <0xE4>):
+    `tokenizers` turns all bytes of a run that is not UTF-8 into U+FFFD, the good ones too.
 
     Raises:
         TokenizerError: the tokenizer's texts are not its tokens' bytes in a row.

@@ -13,8 +13,9 @@ from tokenizers import Tokenizer as Backend
 from penjing.core.errors import TokenizerError
 from penjing.core.files import atomic_file
 from penjing.tokenizer.alphabet import printable, require_unicode
+from penjing.tokenizer.files import parse, read, read_settings
 from penjing.tokenizer.pieces import pieces_of
-from penjing.tokenizer.splits import ANYWHERE, LINE_START, cut, split_name
+from penjing.tokenizer.splits import ANYWHERE, WORD_END, cut, split_name
 
 _PIECE = 1 << 16  # characters of a long text that are encoded at once
 _BATCH = 1 << 19  # characters: an encoding takes some 200 bytes a token until its ids are out
@@ -41,26 +42,25 @@ class Tokenizer:
         *,
         source: str = "tokenizer.json",
     ) -> None:
-        spec = _parse(text, source)
-        self._text = text
+        spec = parse(text, source)
+        self.text = text  # the content of tokenizer.json
         self._settings = dict(settings or {})
-        self._plain = _backend(text, source)
-        self._plain.encode_special_tokens = True
+        self._backend = _backend(text, source)
 
         self.fingerprint = hashlib.sha256(text.encode("utf-8")).hexdigest()  # of tokenizer.json
         self.kind = _kind(spec)  # "bpe", "char" or "byte"; for others the model's type
         self.split = split_name(spec.get("pre_tokenizer"))  # a name of SPLITS, or None
         self.pieces = pieces_of(spec.get("decoder"))
         self.vocab_size = (
-            max(self._plain.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+            max(self._backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
         )
-        added = self._plain.get_added_tokens_decoder()
+        added = self._backend.get_added_tokens_decoder()
         self.special_tokens = {token.content: id for id, token in added.items() if token.special}
         self.eos_id = self._role("eos_token")
         self.bos_id = self._role("bos_token")
         self.pad_id = self._role("pad_token")
         self.chat_template: str | None = self._settings.get("chat_template")
-        self._boundary = self._safe_boundary(spec)
+        self._boundary = _safe_boundary(spec)
         named = self._settings.get("eos_token")
         if named is not None and self.eos_id is None:
             raise TokenizerError(
@@ -69,7 +69,7 @@ class Tokenizer:
             )
 
     @classmethod
-    def load(cls, path: Path) -> "Tokenizer":
+    def load(cls, path: str | Path) -> "Tokenizer":
         """The tokenizer of a model directory, or of a tokenizer.json.
 
         tokenizer_config.json and special_tokens_map.json are read when they lie beside it.
@@ -77,11 +77,12 @@ class Tokenizer:
         Raises:
             TokenizerError: a file is missing, damaged, or not a tokenizer's.
         """
+        path = Path(path)
         file = path / "tokenizer.json" if path.is_dir() else path
-        settings = _read_settings(file.parent)
-        return cls(_read(file), settings, source=str(file))
+        settings = read_settings(file.parent)
+        return cls(read(file), settings, source=str(file))
 
-    def save(self, folder: Path, *, model_max_length: int | None = None) -> None:
+    def save(self, folder: str | Path, *, model_max_length: int | None = None) -> None:
         """Write tokenizer.json and tokenizer_config.json, such that `transformers` agrees.
 
         `model_max_length` is the context length in tokens that others are told.
@@ -99,14 +100,15 @@ class Tokenizer:
         if model_max_length is not None:
             settings["model_max_length"] = model_max_length
         content = json.dumps(settings, ensure_ascii=False, indent=2) + "\n"
-        for name, text in (("tokenizer.json", self._text), ("tokenizer_config.json", content)):
-            with atomic_file(folder / name) as scratch:
+        for name, text in (("tokenizer.json", self.text), ("tokenizer_config.json", content)):
+            with atomic_file(Path(folder, name)) as scratch:
                 scratch.write_bytes(text.encode("utf-8"))
 
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
-        """The ids of a text. "<|endoftext|>" in it is plain text, unless `allow_special`.
+        """The ids of a text; no begin or end token is added.
 
-        No begin or end token is added.
+        Added tokens ("<|endoftext|>", "<think>"), special or not, are plain text, unless
+        `allow_special`: a user's text cannot end a document or open a role.
 
         Raises:
             TokenizerError: the text is not valid Unicode.
@@ -119,17 +121,32 @@ class Tokenizer:
         Raises:
             TokenizerError: a text is not valid Unicode.
         """
-        backend = self._matching if allow_special else self._plain
-        boundary = None if allow_special else self._boundary
         rows: list[list[int]] = []
-        for batch in _batches(_numbered_pieces(texts, boundary)):
-            pieces = [piece for _, piece in batch]
-            encodings = backend.encode_batch_fast(pieces, add_special_tokens=False)
-            for (number, _), encoding in zip(batch, encodings, strict=True):
-                if number == len(rows):
-                    rows.append([])
-                rows[number].extend(encoding.ids)
+        row: list[int] = []
+        for ids, is_last in self.encode_pieces(texts, allow_special=allow_special):
+            row += ids
+            if is_last:
+                rows.append(row)
+                row = []
         return rows
+
+    def encode_pieces(
+        self, texts: Iterable[str], *, allow_special: bool = False
+    ) -> Iterator[tuple[list[int], bool]]:
+        """The ids of the texts in turn, a long text in pieces: so they never lie all in a list.
+
+        Each piece comes with whether it is the last one of its text.
+
+        Raises:
+            TokenizerError: a text is not valid Unicode.
+        """
+        backend = self._backend if allow_special else self._plain
+        boundary = None if allow_special else self._boundary
+        for batch in _batches(_pieces(texts, boundary)):
+            pieces = [piece for piece, _ in batch]
+            encodings = backend.encode_batch_fast(pieces, add_special_tokens=False)
+            for (_, is_last), encoding in zip(batch, encodings, strict=True):
+                yield encoding.ids, is_last
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
         """The text of ids; bytes that are not UTF-8 become U+FFFD.
@@ -140,7 +157,7 @@ class Tokenizer:
         ids = list(ids)
         for id in (min(ids), max(ids)) if ids else ():
             self._check(id)
-        return self._plain.decode(ids, skip_special_tokens=skip_special)
+        return self._backend.decode(ids, skip_special_tokens=skip_special)
 
     def token_bytes(self, id: int) -> bytes:
         """The bytes that a token stands for, which may be part of a character.
@@ -160,13 +177,14 @@ class Tokenizer:
 
     def id_of(self, token: str) -> int | None:
         """The id of a token as the vocabulary writes it ("Ġthe", "<|endoftext|>"), if it has it."""
-        return self._plain.token_to_id(token)
+        return self._backend.token_to_id(token)
 
     @cached_property
-    def _matching(self) -> Backend:
-        """The instance that matches special tokens: a second one, for the switch is not a
-        parameter of a call, and threads would turn it for each other."""
-        return _backend(self._text, "tokenizer.json")
+    def _plain(self) -> Backend:
+        """The instance for plain text: without the added tokens, which are else taken out of a
+        text before anything happens to it."""
+        spec = json.loads(self.text) | {"added_tokens": []}
+        return _backend(json.dumps(spec), "tokenizer.json")
 
     def __len__(self) -> int:
         return self.vocab_size
@@ -176,7 +194,7 @@ class Tokenizer:
 
     def _check(self, id: int) -> str:
         """The token as the vocabulary writes it."""
-        token = self._plain.id_to_token(id) if 0 <= id < self.vocab_size else None
+        token = self._backend.id_to_token(id) if 0 <= id < self.vocab_size else None
         if token is None:
             raise TokenizerError(
                 f"There is no token {id}: this vocabulary has {self.vocab_size} ids, from 0. "
@@ -189,31 +207,22 @@ class Tokenizer:
         content = named.get("content") if isinstance(named, dict) else named
         return self.id_of(content) if isinstance(content, str) else None
 
-    def _safe_boundary(self, spec: Mapping[str, Any]) -> re.Pattern[str] | None:
-        """Where a long text may be cut without changing its ids; None: nowhere that we know."""
-        if spec.get("normalizer") is not None:
-            return None
-        if self.kind in ("char", "byte"):
-            return ANYWHERE
-        return LINE_START if self.split is not None else None
 
-
-def _numbered_pieces(
-    texts: Iterable[str], boundary: re.Pattern[str] | None
-) -> Iterator[tuple[int, str]]:
-    """Each text, in pieces if it is long and may be cut, with the number of the text."""
-    for number, text in enumerate(texts):
+def _pieces(texts: Iterable[str], boundary: re.Pattern[str] | None) -> Iterator[tuple[str, bool]]:
+    """Each text, in pieces if it is long and may be cut, with whether it ends there."""
+    for text in texts:
         require_unicode(text)
-        pieces = [text] if boundary is None else cut(text, _PIECE, boundary)
-        for piece in pieces:
-            yield number, piece
+        left = len(text)
+        for piece in [text] if boundary is None else cut(text, _PIECE, boundary):
+            left -= len(piece)
+            yield piece, left == 0
 
 
-def _batches(pieces: Iterator[tuple[int, str]]) -> Iterator[Sequence[tuple[int, str]]]:
-    batch: list[tuple[int, str]] = []
+def _batches(pieces: Iterator[tuple[str, bool]]) -> Iterator[Sequence[tuple[str, bool]]]:
+    batch: list[tuple[str, bool]] = []
     size = 0
-    for number, piece in pieces:
-        batch.append((number, piece))
+    for piece, is_last in pieces:
+        batch.append((piece, is_last))
         size += len(piece)
         if size >= _BATCH:
             yield batch
@@ -232,52 +241,30 @@ def _backend(text: str, source: str) -> Backend:
     return backend
 
 
-def _parse(text: str, source: str) -> dict[str, Any]:
-    try:
-        spec = json.loads(text)
-    except ValueError as error:
-        raise TokenizerError(
-            f"{source} is damaged, it is not JSON: {error}. Copy or save it again."
-        ) from error
-    if not isinstance(spec, dict) or not isinstance(spec.get("model"), dict):
-        raise TokenizerError(f'{source} is not a tokenizer.json: it has no "model".')
-    return spec
-
-
 def _kind(spec: Mapping[str, Any]) -> str:
-    model = spec["model"]
-    if model.get("type", "BPE") != "BPE":
-        return str(model["type"]).lower()
-    if model.get("merges"):
-        return "bpe"
-    return "byte" if (spec.get("decoder") or {}).get("type") == "ByteLevel" else "char"
+    """ "char" and "byte" are just those that `train` makes: each character or byte for itself."""
+    match spec:
+        case {
+            "normalizer": None,
+            "pre_tokenizer": None
+            | {"type": "ByteLevel", "use_regex": False, "add_prefix_space": False} as splitter,
+            "model": {
+                "type": "BPE",
+                "merges": [],
+                "continuing_subword_prefix": None,
+                "end_of_word_suffix": None,
+                "fuse_unk": False,
+                "byte_fallback": False,
+                "ignore_merges": False,
+            },
+        }:
+            return "char" if splitter is None else "byte"
+    return str(spec["model"].get("type", "BPE")).lower()
 
 
-def _read(file: Path) -> str:
-    try:
-        return file.read_bytes().decode("utf-8")
-    except FileNotFoundError as error:
-        raise TokenizerError(
-            f"There is no tokenizer at {file}. Name a model directory that holds a tokenizer.json, "
-            "or the file itself."
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise TokenizerError(f"{file} cannot be read: {error}.") from error
-
-
-def _read_settings(folder: Path) -> dict[str, Any]:
-    """tokenizer_config.json over special_tokens_map.json; a chat template may have its own file."""
-    settings: dict[str, Any] = {}
-    for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        if (folder / name).is_file():
-            source = folder / name
-            try:
-                settings |= json.loads(_read(source))
-            except (ValueError, TypeError) as error:
-                raise TokenizerError(f"{source} is damaged, no JSON object: {error}.") from error
-    template = folder / "chat_template.jinja"
-    if template.is_file():
-        settings["chat_template"] = _read(template)
-    elif isinstance(named := settings.get("chat_template"), list):  # the older form: several, named
-        settings["chat_template"] = {t["name"]: t["template"] for t in named}.get("default")
-    return settings
+def _safe_boundary(spec: Mapping[str, Any]) -> re.Pattern[str] | None:
+    """Where a long text may be cut without changing its ids; None: nowhere that we know."""
+    if _kind(spec) in ("char", "byte"):
+        return ANYWHERE
+    known = split_name(spec.get("pre_tokenizer")) is not None and spec.get("normalizer") is None
+    return WORD_END if known else None

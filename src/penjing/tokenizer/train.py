@@ -52,9 +52,7 @@ def train_bpe(texts: Iterable[str], config: TokenizerConfig, tell: Listener) -> 
             f"vocab_size must be at least {256 + n_special}, got {config.vocab_size}."
         )
     if config.sample_bytes < 1:
-        raise TokenizerError(
-            f"--tokenizer.sample-bytes must be at least 1, got {config.sample_bytes}."
-        )
+        raise TokenizerError(f"sample_bytes must be at least 1, got {config.sample_bytes}.")
     sample, sampled = sample_texts(texts, config.sample_bytes, _reporter(tell))
     if not sample:
         raise _no_text()
@@ -76,7 +74,7 @@ def train_bpe(texts: Iterable[str], config: TokenizerConfig, tell: Listener) -> 
         raise TokenizerError(
             f"The vocabulary is larger than the text allows: asked {config.vocab_size}, this text "
             f"gives at most {size}. Choose vocab_size {size} or less, or give more text"
-            + (" (or a larger --tokenizer.sample-bytes)." if sampled else ".")
+            + (" (or a larger sample_bytes)." if sampled else ".")
         )
     return _assemble(
         models.BPE(vocab=_ids(vocab), merges=merges),

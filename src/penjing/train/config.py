@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from penjing.core.errors import ConfigError
+from penjing.data.documents import MAX_VALIDATION_FRACTION
 from penjing.model.config import ModelConfig
 from penjing.tokenizer.config import TokenizerConfig
 
@@ -20,9 +21,9 @@ class DataConfig:
         """Raises ConfigError for values that cannot work."""
         if not self.sources:
             raise ConfigError("data.sources is empty: name files, a folder, or corpus:NAME.")
-        if not 0 < self.validation_fraction <= 0.5:
+        if not 0 < self.validation_fraction <= MAX_VALIDATION_FRACTION:
             raise ConfigError(
-                "data.validation_fraction must be above 0 and at most 0.5, "
+                f"data.validation_fraction must be above 0 and at most {MAX_VALIDATION_FRACTION}, "
                 f"got {self.validation_fraction}: a run is judged by text that it did not see."
             )
 

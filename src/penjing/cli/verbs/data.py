@@ -14,24 +14,24 @@ HEAD = 600  # characters that --show prints
 
 @dataclass(frozen=True)
 class Arguments:
-    """Count a text: documents, characters, bytes, and what would be kept aside for validation."""
+    """Count a text: documents, characters, bytes, and how it would be split."""
 
     sources: Annotated[
         Positional[tuple[str, ...]],
         arg(metavar="[SOURCE ...]", help='files, folders, "-" for standard input, or corpora'),
     ] = ()
-    list: FlagCreatePairsOff[bool] = False
+    corpora: Annotated[FlagCreatePairsOff[bool], arg(name="list")] = False
     """the corpora that can be fetched, with their licences"""
     show: FlagCreatePairsOff[bool] = False
     """the beginning of the text, too"""
     validation_fraction: float = 0.05
-    """share of the bytes that is kept aside, in whole documents where that is possible"""
+    """share of the bytes for validation, in whole documents where that is possible"""
 
 
 def run(args: Sequence[str]) -> int:
     """List the corpora, or look at a text."""
     arguments: Arguments = parse(Arguments, args, "data")
-    if arguments.list:
+    if arguments.corpora:
         _list()
     elif arguments.sources:
         _look(arguments)
@@ -55,24 +55,17 @@ def _list() -> None:
 
 
 def _look(arguments: Arguments) -> None:
-    from penjing.cli.console import make_console, show
-    from penjing.cli.describe import describe, plural, size
-    from penjing.core.events import Event
+    from penjing.cli.console import make_console, show, teller
+    from penjing.cli.describe import plural, size
+    from penjing.core.errors import DataError
     from penjing.data.documents import split_documents, summary
     from penjing.data.readers import read_documents
 
     console = make_console()
-
-    def listener(event: Event) -> None:
-        if line := describe(event):
-            show(console, line)
-
-    documents = read_documents(arguments.sources, listener=listener)
+    documents = read_documents(arguments.sources, listener=teller(console))
     total = summary(documents)
-    split = split_documents(documents, validation_fraction=arguments.validation_fraction)
-    train, validation = summary(split.train), summary(split.validation)
     rows = [
-        ("documents", f"{total.documents:,}, {total.duplicates:,} of them exact copies"),
+        ("documents", f"{total.documents:,}, {total.duplicates:,} of them duplicates"),
         ("characters", f"{total.characters:,}"),
         ("bytes", f"{total.bytes:,}, {total.bytes / total.characters:.2f} a character"),
         ("lines", f"{total.lines:,}"),
@@ -81,9 +74,15 @@ def _look(arguments: Arguments) -> None:
             f"{total.shortest:,} / {total.median:,} / {total.longest:,} characters: "
             "shortest, middle, longest document",
         ),
-        ("training", f"{plural(train.documents, 'document')}, {size(train.bytes)}"),
-        ("validation", f"{plural(validation.documents, 'document')}, {size(validation.bytes)}"),
     ]
+    try:
+        split = split_documents(documents, validation_fraction=arguments.validation_fraction)
+    except DataError as error:
+        rows.append(("split", str(error)))
+    else:
+        for name, part in (("training", split.train), ("validation", split.validation)):
+            found = summary(part)
+            rows.append((name, f"{plural(found.documents, 'document')}, {size(found.bytes)}"))
     for name, value in rows:
         show(console, f"{name:<10} {value}")
     if arguments.show:

@@ -1,14 +1,13 @@
-"""`penjing demo`: corpus -> tokenizer -> model -> text, with nothing to decide."""
+"""`penjing demo`: corpus -> tokenizer -> model -> text; `penjing pretrain` with less to decide."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from tyro.conf import arg
 
 from penjing.cli.arguments import OptionalInt, OptionalPath, parse
-from penjing.cli.runs import run_directory
-from penjing.cli.verbs.pretrain import recipe_settings, train
+from penjing.cli.verbs import pretrain
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,13 @@ class Arguments:
 
 
 def run(args: Sequence[str]) -> int:
-    """Train the recipe that has the corpus's name."""
+    """Pretrain with the recipe that has the corpus's name."""
     arguments: Arguments = parse(Arguments, args, "demo")
-    config = recipe_settings(arguments.corpus, arguments.depth)
-    if arguments.steps is not None:
-        config = replace(config, train=replace(config.train, steps=arguments.steps))
-    return train(config, run_directory(arguments.corpus, arguments.out))
+    words: list[str] = [arguments.corpus]
+    for option, value in (
+        ("--depth", arguments.depth),
+        ("--train.steps", arguments.steps),
+        ("--out", arguments.out),
+    ):
+        words += [] if value is None else [option, str(value)]
+    return pretrain.run(words)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from penjing.cli.arguments import OptionalFloat, OptionalInt, parse
+from penjing.cli.errors import UsageError
 
 if TYPE_CHECKING:
     from penjing.generate.engine import Generation
@@ -35,7 +36,9 @@ class Sampling:
     """taken from the logit of each token that was generated"""
     frequency_penalty: Annotated[OptionalFloat, _KEEP] = None
     """taken for each time that a token was generated"""
-    logit_bias: dict[int, float] = field(default_factory=dict)
+    logit_bias: Annotated[dict[int, float], arg(help_behavior_hint="(default: none)")] = field(
+        default_factory=dict
+    )
     """token ids, each with a number that is added to its logit"""
     max_new_tokens: int = 256
     """it ends after so many tokens, if not before"""
@@ -76,6 +79,8 @@ def run(args: Sequence[str]) -> int:
     from penjing.cli.prompt import read_prompt
     from penjing.generate.load import load
 
+    if arguments.sampling.logprobs and not arguments.json:
+        raise UsageError("--logprobs needs --json; or use --trace, which shows candidates too.")
     prompt = read_prompt(arguments.prompt)
     model = load(arguments.path)
     steps = model.generate(
@@ -101,29 +106,34 @@ def run(args: Sequence[str]) -> int:
 
 
 def _write_text(steps: "Generation", prompt: str) -> None:
-    from penjing.cli.console import safe
+    from penjing.cli.text import safe
 
     # A terminal obeys control characters; a file or a pipe gets the text as it is.
     shown = safe if sys.stdout.isatty() else str
     print(shown(prompt), end="", flush=True)
-    for step in steps:
-        print(shown(step.text), end="", flush=True)
-    print()
+    try:
+        for step in steps:
+            print(shown(step.text), end="", flush=True)
+    finally:  # what went wrong is not said in the midst of a line
+        print(flush=True)
 
 
 def _write_json(steps: "Generation") -> None:
     import json
     from dataclasses import asdict
 
+    from penjing.cli.text import safe_json
+
     for step in steps:
-        print(json.dumps(asdict(step), ensure_ascii=False, allow_nan=False), flush=True)
+        line = json.dumps(asdict(step), ensure_ascii=False, allow_nan=False)
+        print(safe_json(line), flush=True)
 
 
 def _write_trace(steps: "Generation") -> None:
     from penjing.cli.console import make_console
-    from penjing.cli.trace import trace_table
+    from penjing.cli.trace import show_trace
 
     console = make_console()
     text_of = steps.tokenizer.token_text
     for step in steps:
-        console.print(trace_table(step, text_of(step.id)))
+        show_trace(console, step, text_of(step.id))

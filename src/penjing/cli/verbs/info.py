@@ -17,7 +17,12 @@ class Arguments:
     """Show a model directory; without one, versions and what this machine can do."""
 
     path: Annotated[
-        Positional[OptionalPath], arg(metavar="[DIR]", help="a run or a model directory")
+        Positional[OptionalPath],
+        arg(
+            metavar="[DIR]",
+            help="a run or a model directory",
+            help_behavior_hint="(default: this machine)",
+        ),
     ] = None
 
 
@@ -41,7 +46,7 @@ def machine() -> Iterator[Row]:
     import torch
 
     from penjing.data.fetch import cache_directory
-    from penjing.model.runtime import cpu_count, fast_bfloat16, pick_device
+    from penjing.model.runtime import default_threads, fast_bfloat16, pick_device
     from penjing.version import __version__
 
     device = pick_device()
@@ -50,7 +55,7 @@ def machine() -> Iterator[Row]:
     for name in ("torch", "tokenizers", "safetensors", "numpy"):
         yield name, version(name)
     yield "processor", _processor()
-    yield "threads", f"{torch.get_num_threads()} of torch, {cpu_count()} processors"
+    yield "threads", f"{torch.get_num_threads()} of torch, {default_threads()} processors"
     yield "device", str(device)
     yield (
         "bfloat16",
@@ -73,6 +78,8 @@ def model(path: Path) -> Iterator[Row]:
 
     checkpoint = Checkpoint.open(path)
     tokenizer = checkpoint.tokenizer
+    generation = checkpoint.generation
+    checkpoint.tensors()  # an error, if they are damaged
     with torch.device("meta"):
         n_parameters = FAMILIES[checkpoint.config.family].build(checkpoint.config).n_parameters()
     yield "model", str(checkpoint.path)
@@ -80,6 +87,9 @@ def model(path: Path) -> Iterator[Row]:
     yield "tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size:,} tokens"
     yield "Configuration", ""
     for name, value in asdict(checkpoint.config).items():
+        yield f"  {name}", str(value)
+    yield "Generation", ""
+    for name, value in generation.items():
         yield f"  {name}", str(value)
     yield "Files", ""
     for file in sorted(checkpoint.path.iterdir()):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from penjing.cli.arguments import OptionalInt, OptionalPath, parse
+from penjing.cli.arguments import OptionalInt, OptionalPath, command, parse
 from penjing.cli.errors import INTERRUPTED, UsageError
 from penjing.cli.runs import run_directory
 from penjing.core.config import load_toml
@@ -37,6 +37,8 @@ class Arguments:
 def run(args: Sequence[str]) -> int:
     """Parse, train, and report."""
     arguments = read_arguments(args)
+    if not arguments.settings.data.sources:
+        raise UsageError(f"No text to train on. {_on_a_file('FILE')}")
     return train(arguments.settings, run_directory(arguments.recipe, arguments.out))
 
 
@@ -65,7 +67,14 @@ def recipe_settings(name: str, depth: int | None) -> PretrainConfig:
     try:
         return RECIPES[name](depth)
     except ConfigError as error:
-        raise UsageError(str(error)) from error
+        is_file = Path(name).exists() or Path(name).suffix
+        raise UsageError(
+            f"{name} is no recipe. {_on_a_file(name)}" if is_file else str(error)
+        ) from error
+
+
+def _on_a_file(name: str) -> str:
+    return f"To train on a file: {command('pretrain', 'text', '--data.sources', name)}"
 
 
 def train(config: PretrainConfig, out: Path) -> int:

@@ -19,7 +19,11 @@ class Train:
 
     sources: Annotated[
         Positional[tuple[str, ...]],
-        arg(metavar="SOURCE [SOURCE ...]", help='files, folders, "-", or corpora'),
+        arg(
+            metavar="SOURCE [SOURCE ...]",
+            help='files, folders, "-", or corpora',
+            help_behavior_hint="(required)",
+        ),
     ]
     out: Path
     """a new folder for tokenizer.json and tokenizer_config.json"""
@@ -47,27 +51,20 @@ def run(args: Sequence[str]) -> int:
 
 
 def _train(arguments: Train) -> None:
-    from penjing.cli.console import make_console, show
-    from penjing.cli.describe import describe
-    from penjing.cli.runs import run_directory
-    from penjing.core.events import Event
+    from penjing.cli.console import make_console, show, teller
+    from penjing.cli.runs import free
     from penjing.core.files import atomic_directory
     from penjing.data.readers import read_documents
     from penjing.tokenizer.train import train_tokenizer
 
     console = make_console()
-
-    def listener(event: Event) -> None:
-        if line := describe(event):
-            show(console, line)
-
-    out = run_directory("tokenizer", arguments.out)
-    documents = read_documents(arguments.sources, listener=listener)
-    tokenizer = train_tokenizer((doc.text for doc in documents), arguments.settings, listener)
+    out = free(arguments.out)
+    documents = read_documents(arguments.sources, listener=teller(console))
+    tokenizer = train_tokenizer((doc.text for doc in documents), arguments.settings)
     with atomic_directory(out) as folder:
         tokenizer.save(folder)
     n_bytes = sum(len(doc.text.encode()) for doc in documents)
-    n_tokens = sum(map(len, tokenizer.encode_batch(doc.text for doc in documents)))
+    n_tokens = sum(len(ids) for ids, _ in tokenizer.encode_pieces(doc.text for doc in documents))
     show(console, f"tokenizer  {tokenizer.kind}, {tokenizer.vocab_size:,} tokens, in {out}")
     show(console, f"this text  {n_tokens:,} tokens, {n_bytes / n_tokens:.2f} bytes a token")
     show(console, f"\nNext: {command('tokenizer', 'show', 'Hello', '--tokenizer', str(out))}")
@@ -76,10 +73,11 @@ def _train(arguments: Train) -> None:
 def _show(arguments: Show) -> None:
     from rich.text import Text
 
-    from penjing.cli.console import make_console, safe, show
+    from penjing.cli.console import make_console, show
     from penjing.cli.describe import plural
     from penjing.cli.prompt import read_prompt
     from penjing.cli.runs import model_directory
+    from penjing.cli.text import safe
     from penjing.tokenizer.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.load(model_directory(arguments.tokenizer))

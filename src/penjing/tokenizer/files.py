@@ -1,0 +1,77 @@
+"""What lies on disk: tokenizer.json, and the settings beside it."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from penjing.core.errors import TokenizerError
+
+
+def parse(text: str, source: str) -> dict[str, Any]:
+    """The content of a tokenizer.json.
+
+    Raises:
+        TokenizerError: it is no JSON, or has no model.
+    """
+    try:
+        spec = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TokenizerError(
+            f"{source} is damaged, it is not JSON: {error}. Copy or save it again."
+        ) from error
+    if not isinstance(spec, dict) or not isinstance(spec.get("model"), dict):
+        raise TokenizerError(f'{source} is not a tokenizer.json: it has no "model".')
+    return spec
+
+
+def read(file: Path) -> str:
+    """A file's text.
+
+    Raises:
+        TokenizerError: it is missing or cannot be read.
+    """
+    try:
+        return file.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise TokenizerError(
+            f"There is no tokenizer at {file}. Name a model directory that holds a tokenizer.json, "
+            "or the file itself."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TokenizerError(f"{file} cannot be read: {error}.") from error
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """tokenizer_config.json over special_tokens_map.json; a chat template may have its own file.
+
+    Raises:
+        TokenizerError: one of them is damaged.
+    """
+    settings: dict[str, Any] = {}
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        if (folder / name).is_file():
+            source = folder / name
+            try:
+                settings |= json.loads(read(source))
+            except (ValueError, TypeError, RecursionError) as error:
+                raise TokenizerError(f"{source} is damaged, no JSON object: {error}.") from error
+    template = folder / "chat_template.jinja"
+    if template.is_file():
+        settings["chat_template"] = read(template)
+    elif "chat_template" in settings:
+        settings["chat_template"] = _template(settings["chat_template"], folder)
+    return settings
+
+
+def _template(value: object, folder: Path) -> str | None:
+    """The chat template; in an older form there are several, and "default" is the name of one."""
+    with suppress(KeyError, TypeError):
+        if isinstance(value, list):
+            value = {each["name"]: each["template"] for each in value}.get("default")
+        if value is None or isinstance(value, str):
+            return value
+    raise TokenizerError(
+        f'{folder / "tokenizer_config.json"}: "chat_template" must be a text, or a list of '
+        'objects with "name" and "template".'
+    )
