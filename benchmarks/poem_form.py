@@ -1,4 +1,4 @@
-"""How many of a model's poems keep the form: `python benchmarks/poem_form.py runs/tang --poems 100`.
+"""How many poems of a model keep the form: `python benchmarks/poem_form.py runs/tang`.
 
 A poem is in form if it has a title, an author, an empty line, and then at least two couplets
 "XXXXX，XXXXX。" whose halves all have the same number of characters, 5 or 7 as in regular verse.

@@ -3,12 +3,14 @@
 The Chinese README shows the same ones, to the letter.
 """
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -116,3 +118,26 @@ def test_every_file_has_its_phrase() -> None:
     for file in source.rglob("*.py"):
         if file.name not in ("__init__.py", "__main__.py", "version.py"):
             assert f"`{file.relative_to(source)}`" in text, file
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_nothing_is_left_to_fill_in(readme: str) -> None:
+    assert not re.findall(r"@[A-Z]+@", (ROOT / readme).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_races_figures_are_those_of_its_results(readme: str) -> None:
+    race = json.loads((ROOT / "benchmarks" / "results" / "nanogpt_race.json").read_text())
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    runs = race["runs"]
+    losses = [run["penjing"]["loss"] for run in runs]
+    for figure in (
+        f"{race['median_ratio']:.0f}",
+        f"{race['least_ratio']:.0f}",
+        f"{median(run['penjing']['train_seconds'] for run in runs):.1f}",
+        f"{median(run['nanoGPT']['train_seconds'] for run in runs):.0f}",
+        f"{min(losses):.3f}",
+        f"{max(losses):.3f}",
+    ):
+        assert re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d.]\d)", text), figure
+    assert race["passed"] == len(runs) >= 5

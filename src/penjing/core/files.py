@@ -64,7 +64,7 @@ def atomic_directory(target: Path, *, replace: bool = False) -> Iterator[Path]:
                 old.rename(target)
             shutil.rmtree(scratch, ignore_errors=True)
             if isinstance(error, StorageError) and isinstance(error.__cause__, OSError):
-                raise error.__cause__  # of a file in it: told of `target`, not of `scratch`
+                raise error.__cause__ from None  # of a file in it: told of `target` instead
             raise
         for left in target.parent.glob(f".{target.name}.*.old"):  # ours, or of a killed process
             shutil.rmtree(left, ignore_errors=True)
