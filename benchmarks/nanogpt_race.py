@@ -7,12 +7,13 @@ windows of 64 that do not overlap (theirs leave out a last, incomplete window; o
 end token). nanoGPT runs with the settings that its README gives for a CPU (4 layers of width 128,
 block 64, batch 12, 2,000 steps); without `--nanogpt`, transformers' GPT-2 of that size is trained
 with those settings in a plain loop. We run the recipe `tiny-char` through the public API, once for
-each seed, in turn with the other. Each run is a process of its own, with the same environment.
+each of our seeds, in turn with nanoGPT, which keeps its own. Each run is a process of its own, with
+the same environment.
 
 Time is that of the training steps, batches included, without imports, evaluation and saving, for
 both alike; the whole process is given beside it. It passes if every seed reaches the loss that
-nanoGPT's settings reach, in at most a tenth of the other's time in the same pair, with a model that
-transformers loads as Qwen3.
+nanoGPT's README gives, in at most a tenth of the other's time in the same pair, with a model that
+transformers loads as Qwen3. (On the full split nanoGPT's own model stays a little above that loss.)
 """
 
 import argparse
@@ -31,7 +32,7 @@ from typing import Any
 
 from machine import describe_machine
 
-DOCUMENTED_LOSS = 1.898  # of nanoGPT's CPU settings, seed 1337, on the full validation split
+TARGET_LOSS = 1.88  # what nanoGPT's README gives for these settings, estimated on 20 batches
 NANOGPT_SETTINGS = [
     *("--device=cpu", "--compile=False", "--eval_iters=20", "--log_interval=1"),
     *("--block_size=64", "--batch_size=12", "--n_layer=4", "--n_head=4", "--n_embd=128"),
@@ -81,7 +82,7 @@ def race(args: argparse.Namespace) -> None:
         )
     result = judge(rows)
     print(
-        f"{result['passed']} of {len(rows)} seeds reach {DOCUMENTED_LOSS} in a tenth of the time. "
+        f"{result['passed']} of {len(rows)} seeds reach {TARGET_LOSS} in a tenth of the time. "
         f"Training time, {other} / penjing: median {result['median_ratio']:.1f}, "
         f"least {result['least_ratio']:.1f}."
     )
@@ -95,14 +96,14 @@ def judge(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The result of all pairs of runs."""
     ratios = [row["ratio"] for row in rows]
     passed = [
-        row["penjing"]["loss"] <= DOCUMENTED_LOSS
+        row["penjing"]["loss"] <= TARGET_LOSS
         and row["penjing"]["architecture"] == "Qwen3ForCausalLM"
         and row["ratio"] >= 10
         for row in rows
     ]
     return {
         "machine": describe_machine(),
-        "target_loss": DOCUMENTED_LOSS,
+        "target_loss": TARGET_LOSS,
         "runs": rows,
         "passed": sum(passed),
         "median_ratio": statistics.median(ratios),

@@ -62,6 +62,7 @@ def test_round_trip() -> None:
         ({"names": "abc"}, r"names: a list is needed"),
         ({"inner": 3}, r"inner: a table of settings is needed"),
         ({"bias": {"x": 1}}, r"bias: int needed"),
+        ({"inner": {"rate": 10**400}}, r"rate: 100000000\.\.\. is too large"),
     ],
 )
 def test_a_mistake_says_which_and_what_was_meant(data: dict[str, object], message: str) -> None:

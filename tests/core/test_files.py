@@ -97,10 +97,24 @@ def test_a_place_is_looked_at_early(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
-    (tmp_path / ".model.abc.old").mkdir()
+    other = ".model.v2.abcd1234.old"  # of a target named model.v2
+    for name in (".model.abcd1234.old", other):
+        (tmp_path / name).mkdir()
     with atomic_directory(tmp_path / "model"):
         pass
-    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [other, "model"]
+
+
+def test_a_name_with_pattern_characters_leaves_nothing(tmp_path: Path) -> None:
+    for _ in range(3):
+        with atomic_directory(tmp_path / "my[1]model", replace=True):
+            pass
+    assert [p.name for p in tmp_path.iterdir()] == ["my[1]model"]
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="name is too long"):
+        check_free(tmp_path / ("x" * 300))
 
 
 def test_a_full_disk_within_a_new_directory_names_the_directory(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from statistics import median
 
 import pytest
 
+from penjing.cli.describe import step_line
+
 pytestmark = pytest.mark.xdist_group("readme")  # one process: the model is made once
 
 ROOT = Path(__file__).parents[2]
@@ -139,5 +141,36 @@ def test_the_races_figures_are_those_of_its_results(readme: str) -> None:
         f"{min(losses):.3f}",
         f"{max(losses):.3f}",
     ):
-        assert re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d.]\d)", text), figure
+        assert re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d|\.\d)", text), figure
     assert race["passed"] == len(runs) >= 5
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_benchmark_commands_have_the_flags_that_they_are_given(readme: str) -> None:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    commands = re.findall(r"python (benchmarks/\w+\.py[^\n`]*)", text)
+    assert len(commands) == 2
+    for command in commands:
+        file, *words = shlex.split(command)
+        shown = subprocess.run(
+            [sys.executable, file, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        for flag in (word for word in words if word.startswith("--")):
+            assert flag in shown.stdout, command
+
+
+@pytest.mark.network
+def test_the_form_of_poems_is_counted(folder: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "poem_form.py"), "runs/shakespeare"]
+    done = subprocess.run(
+        [*command, "--poems", "2"], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert re.match(r"0 of 2 poems .*\n46578 of 48606 of the corpus \(96%\)", done.stdout)
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_transcript_is_what_the_progress_prints(readme: str) -> None:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    (line,) = re.findall(r"^step 20/700 .*$", text, re.MULTILINE)
+    data = {"step": 20, "steps": 700, "loss": 5.785, "tokens_per_second": 12_700, "eta": 219.0}
+    assert line == step_line(data, None)

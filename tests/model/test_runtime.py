@@ -47,8 +47,11 @@ def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_memory_is_said() -> None:
-    with pytest.raises(TrainingError, match="not enough memory"), memory_errors():
-        torch.empty(1 << 60)
+    for size in (1 << 45, 1 << 61):
+        with pytest.raises(TrainingError, match="not enough memory"), memory_errors():
+            torch.empty(size, dtype=torch.float64)
+    with pytest.raises(RuntimeError, match="single memory location"), memory_errors():
+        torch.zeros(1).expand(3).add_(torch.ones(3))
     with pytest.raises(RuntimeError, match="shape"), memory_errors():
         torch.zeros(2, 3).view(7, -1)
 

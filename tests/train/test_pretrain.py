@@ -1,6 +1,7 @@
 """A whole run in seconds: from a text file to a model that others can load."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from penjing.core.errors import (
     TrainingError,
 )
 from penjing.core.events import Event, read_events
+from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.train.config import DataConfig, PretrainConfig, TrainConfig
+from penjing.train.objectives import NextToken
 from penjing.train.pretrain import pretrain
 from penjing.train.run import Run
 
@@ -154,8 +157,6 @@ def test_bad_input_leaves_nothing(text: Path, tmp_path: Path) -> None:
     refused(nowhere, out, DataError, "nowhere.txt")
     seed = replace(good, train=replace(good.train, seed=2**64))
     refused(seed, out, ConfigError, "train.seed")
-    memory = replace(good, train=replace(good.train, batch_size=10**8))
-    refused(memory, out, TrainingError, "not enough memory")
     device = replace(good, train=replace(good.train, device="gpu9"))
     refused(device, out, ConfigError, "gpu9")
 
@@ -167,6 +168,30 @@ def test_a_file_name_that_is_no_text(text: Path, tmp_path: Path) -> None:
     assert line.settings["data"]["sources"] == [str(odd)]
     first = next(e for e in read_events(run.path / "events.jsonl") if e.kind == "data")
     assert first.data["sources"] == [str(odd)]
+
+
+def test_too_little_memory(text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(NextToken, "loss", full)
+    refused(settings(text), tmp_path / "run", TrainingError, "not enough memory")
+
+
+def test_a_run_that_fails_keeps_the_model_it_saved(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = NextToken.loss, []
+
+    def breaks(*args: Any) -> torch.Tensor:
+        calls.append(1)
+        return real(*args) * (math.nan if len(calls) > 7 else 1)
+
+    monkeypatch.setattr(NextToken, "loss", breaks)
+    with pytest.raises(TrainingError, match="diverged at step 8"):
+        pretrain(settings(text, save_every=5), out=tmp_path / "run")
+    (line,) = Checkpoint.open(tmp_path / "run").lineage
+    assert line.figures == {"step": 5}
 
 
 def test_an_existing_run_is_kept(text: Path, tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def _convert(hint: Any, value: Any, *, where: str, base: Any = None) -> Any:
             }
         raise ConfigError(f"{where}: a table is needed here, got {value!r}.")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > 1e300:
+            raise ConfigError(f"{where}: {str(value)[:9]}... is too large.")
         return float(value)
     if hint is Path and isinstance(value, str):
         return Path(value)

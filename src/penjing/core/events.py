@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from penjing.core.errors import DataError
+from penjing.core.files import storage_errors
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class JsonLines:
     """A listener that appends each event to a file, one JSON object a line."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         # A file name may hold bytes that are no text; they are written as JSON's own escapes.
         self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
 
@@ -38,8 +40,9 @@ class JsonLines:
             k: str(v) if isinstance(v, float) and not math.isfinite(v) else v
             for k, v in row.items()
         }
-        self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-        self._file.flush()
+        with storage_errors(self._path):
+            self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            self._file.flush()
 
     def close(self) -> None:
         self._file.close()

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -66,8 +67,8 @@ def atomic_directory(target: Path, *, replace: bool = False) -> Iterator[Path]:
             if isinstance(error, StorageError) and isinstance(error.__cause__, OSError):
                 raise error.__cause__ from None  # of a file in it: told of `target` instead
             raise
-        for left in target.parent.glob(f".{target.name}.*.old"):  # ours, or of a killed process
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+        _sweep(target)
 
 
 def check_free(target: Path) -> None:
@@ -76,11 +77,16 @@ def check_free(target: Path) -> None:
     Raises:
         StorageError: something is there already, or its place cannot be written.
     """
-    if target.exists() or target.is_symlink():
-        raise StorageError(f"{target} exists already. Choose another place, or remove it first.")
-    place = next(parent for parent in target.absolute().parents if parent.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise StorageError(f"Cannot write {target}: {place} is no folder that you may write to.")
+    with storage_errors(target):
+        if target.exists() or target.is_symlink():
+            raise StorageError(
+                f"{target} exists already. Choose another place, or remove it first."
+            )
+        place = next(parent for parent in target.absolute().parents if parent.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            raise StorageError(
+                f"Cannot write {target}: {place} is no folder that you may write to."
+            )
 
 
 @contextmanager
@@ -98,6 +104,14 @@ def atomic_file(target: Path) -> Iterator[Path]:
         except BaseException:
             scratch.unlink(missing_ok=True)
             raise
+
+
+def _sweep(target: Path) -> None:
+    """Remove what a killed process left of earlier versions of `target`, and of nothing else."""
+    version = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}\.old")  # as mkdtemp names
+    for path in target.parent.iterdir():
+        if version.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _sync(folder: Path) -> None:

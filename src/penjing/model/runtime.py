@@ -68,7 +68,8 @@ def memory_errors() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
+        words = ("out of memory", "can't allocate memory", "storage size calculation overflowed")
+        if not isinstance(error, MemoryError) and not any(w in str(error).lower() for w in words):
             raise
         raise TrainingError(
             "There is not enough memory. Lower train.batch_size or model.context_length, or set "

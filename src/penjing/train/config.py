@@ -80,7 +80,7 @@ class TrainConfig:
             value = self
             for part in name.split("."):
                 value = getattr(value, part)
-            if not low <= float(value) <= high:  # type: ignore[arg-type]
+            if not low <= value <= high:  # type: ignore[operator]
                 raise ConfigError(f"train.{name} must be from {low:g} to {high:g}, got {value}.")
         if any(length < 1 for length in self.short_contexts):
             raise ConfigError(

@@ -76,9 +76,9 @@ def train(model: LanguageModel, objective: Objective, config: TrainConfig, hooks
                 progress.side_work()
             if interrupt.is_set():
                 break
-    interrupted = not progress.complete
-    if interrupted:
-        progress.save()
+        interrupted = not progress.complete
+        if interrupted:
+            progress.save()
     return Outcome(progress.done, progress.seconds, progress.report, interrupted)
 
 
@@ -222,7 +222,11 @@ def _interrupt_flag() -> Iterator[threading.Event]:
         for number in before:
             signal.signal(number, signal.default_int_handler)
 
-    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None)
+    }
     for number in before:
         signal.signal(number, first)
     try:

@@ -52,6 +52,7 @@ def pretrain(config: PretrainConfig, *, out: str | Path, listeners: Sequence[Lis
     Raises:
         StorageError: `out` exists, or cannot be written.
         DataError, TokenizerError, ConfigError, TrainingError: see their texts.
+        GenerationError: `train.sample_prompt` cannot be used.
     """
     begin = time.perf_counter()
     config.data.check()

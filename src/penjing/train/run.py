@@ -64,13 +64,15 @@ def run_folder(out: Path, config: PretrainConfig, tell: Journal) -> Iterator[Non
     """
     with storage_errors(out):
         out.mkdir(parents=True)
-        try:
+    try:
+        with storage_errors(out):
             settings = json.dumps(to_dict(config), indent=2)
             (out / "config.json").write_text(settings + "\n", encoding="utf-8")
-            with JsonLines(out / "events.jsonl") as log:
-                tell.join(log)
-                yield
-        except BaseException:
-            if not (out / "model").exists():
-                shutil.rmtree(out, ignore_errors=True)
-            raise
+            log = JsonLines(out / "events.jsonl")
+        with log:
+            tell.join(log)
+            yield
+    except BaseException:
+        if not (out / "model").exists():
+            shutil.rmtree(out, ignore_errors=True)
+        raise
