@@ -93,7 +93,7 @@ def stdlib(depth: int) -> PretrainConfig:
         depth,
         sources=("corpus:stdlib",),
         tokenizer=TokenizerConfig(vocab_size=4096),
-        prompt="def ",
+        prompt="class",
     )
 
 
