@@ -7,7 +7,7 @@ A `Tap` returns what it is given. It sits in *the* model, so what one sees is wh
     seen["layers.0.attention.weights"]  # (B, H, T, T)
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 
@@ -49,7 +49,7 @@ def record(model: nn.Module, *patterns: str) -> Iterator[dict[str, Tensor]]:
             raise ConfigError(f"No observation point matches {pattern!r}.{suggest(pattern, names)}")
     seen: dict[str, Tensor] = {}
 
-    def listener(name: str):  # type: ignore[no-untyped-def]
+    def listener(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
         def hook(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
             seen[name] = output.detach()
 

@@ -86,7 +86,7 @@ def pretrain(config: PretrainConfig, *, out: str | Path, listeners: Sequence[Lis
     return Run(out, Checkpoint.open(out / "model"), figures)
 
 
-def _read(config: PretrainConfig, tell: "Journal") -> Split:
+def _read(config: PretrainConfig, tell: Journal) -> Split:
     documents = read_documents(config.data.sources, listener=tell.emit)
     split = split_documents(
         documents,
@@ -110,7 +110,7 @@ def _read(config: PretrainConfig, tell: "Journal") -> Split:
     return split
 
 
-def _tokenizer(config: PretrainConfig, split: Split, tell: "Journal") -> Tokenizer:
+def _tokenizer(config: PretrainConfig, split: Split, tell: Journal) -> Tokenizer:
     begin = time.perf_counter()
     tokenizer = train_tokenizer((d.text for d in split.train), config.tokenizer)
     probe = split.validation[0].text[:100_000]
@@ -124,7 +124,7 @@ def _tokenizer(config: PretrainConfig, split: Split, tell: "Journal") -> Tokeniz
     return tokenizer
 
 
-def _model(config: PretrainConfig, tokenizer: Tokenizer, tell: "Journal") -> LanguageModel:
+def _model(config: PretrainConfig, tokenizer: Tokenizer, tell: Journal) -> LanguageModel:
     device = pick_device(config.train.device)
     vocab_size = config.model.vocab_size or tokenizer.vocab_size
     if vocab_size < tokenizer.vocab_size:
