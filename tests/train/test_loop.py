@@ -169,26 +169,29 @@ def test_what_is_no_number_is_refused_before_it_spoils_the_weights(how: str, ste
 
 
 class Interrupted(NextToken):
-    """Ctrl-C in one step."""
+    """A signal, by default Ctrl-C's, in one step."""
 
     count = 0
     at = 4
+    number = signal.SIGINT
 
     def loss(self, model: LanguageModel, batch: Batch) -> Tensor:
         self.count += 1
         if self.count == self.at:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self.number)
         return super().loss(model, batch)
 
 
-def test_ctrl_c_finishes_the_step_and_saves() -> None:
-    recorder = Recorder()
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_sigterm_finishes_the_step_and_saves(number: signal.Signals) -> None:
+    recorder, objective = Recorder(), Interrupted(curriculum())
+    objective.number = number
+    before = signal.getsignal(number)
     config = TrainConfig(steps=10, batch_size=6, eval_every=3)
-    outcome = train(model(), Interrupted(curriculum()), config, recorder.hooks)
+    outcome = train(model(), objective, config, recorder.hooks)
     assert outcome.interrupted and outcome.steps == 4
     assert recorder.saved == [4]
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
     # The evaluation of step 3 says nothing of the weights of step 4.
     assert recorder.steps("eval") == [3] and recorder.reports == [None] and outcome.report is None
 
@@ -220,3 +223,13 @@ def test_a_saved_model_carries_the_figures_of_its_own_weights() -> None:
     train(model(), objective(), config, recorder.hooks)
     known = {step for step, report in zip(recorder.saved, recorder.reports, strict=True) if report}
     assert recorder.saved == [3, 6, 9] and known == {6, 9}
+
+
+def test_a_second_signal_stops_even_the_last_save() -> None:
+    def save(_step: int, _report: LossReport | None) -> Path:
+        signal.raise_signal(signal.SIGTERM)
+        return Path("never")
+
+    hooks = replace(Recorder().hooks, save=save)
+    with pytest.raises(KeyboardInterrupt):
+        train(model(), Interrupted(curriculum()), TrainConfig(steps=9, batch_size=6), hooks)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from penjing.cli.text import safe
-from penjing.core.errors import PenjingError
+from penjing.core.errors import PenjingError, is_out_of_memory
 from penjing.core.files import storage_errors
 
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # the last two: 128 + the signal
@@ -38,7 +38,7 @@ def guarded(action: Callable[[], int]) -> int:
     except OSError as error:
         return _fail(_operating_system(error))
     except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         return _fail("Out of memory. Choose a smaller model, batch or context, or less text.")
 
@@ -64,10 +64,3 @@ def _operating_system(error: OSError) -> str:
     except OSError:
         place = f" {error.filename}" if error.filename else ""
         return f"The system refuses{place}: {error.strerror or error}."
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """torch says it with a RuntimeError, in several wordings."""
-    text = str(error).lower()
-    said = "out of memory" in text or "can't allocate memory" in text
-    return isinstance(error, MemoryError) or said

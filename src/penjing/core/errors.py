@@ -49,3 +49,10 @@ class GenerationError(PenjingError):
 
 class StorageError(PenjingError):
     """The disk is full, or a path cannot be written."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an allocation failed; torch says it with a RuntimeError, in several wordings."""
+    text = str(error).lower()
+    said = ("out of memory", "can't allocate memory", "storage size calculation overflowed")
+    return isinstance(error, MemoryError) or any(words in text for words in said)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-from penjing.core.errors import ConfigError, TrainingError
+from penjing.core.errors import ConfigError, TrainingError, is_out_of_memory
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -68,8 +68,7 @@ def memory_errors() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        words = ("out of memory", "can't allocate memory", "storage size calculation overflowed")
-        if not isinstance(error, MemoryError) and not any(w in str(error).lower() for w in words):
+        if not is_out_of_memory(error):
             raise
         raise TrainingError(
             "There is not enough memory. Lower train.batch_size or model.context_length, or set "
