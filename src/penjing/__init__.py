@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from penjing.data.readers import read_documents
     from penjing.evaluate.loss import LossReport, evaluate_loss
     from penjing.generate.load import LoadedModel, load
-    from penjing.model.cache import KVCache
+    from penjing.model.cache import Cache, KVCache
     from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
     from penjing.model.config import ModelConfig
     from penjing.model.families import build_model
@@ -49,9 +49,11 @@ if TYPE_CHECKING:
         OptimizerConfig,
         PretrainConfig,
         ScheduleConfig,
+        StartConfig,
         TrainConfig,
     )
-    from penjing.train.pretrain import pretrain
+    from penjing.train.doctor.doctor import Diagnosis, examine
+    from penjing.train.pretrain import pretrain, resume
     from penjing.train.run import Run
 
 _NAMES = {
@@ -79,7 +81,7 @@ _NAMES = {
     "penjing.data.readers": ("read_documents",),
     "penjing.evaluate.loss": ("LossReport", "evaluate_loss"),
     "penjing.generate.load": ("LoadedModel", "load"),
-    "penjing.model.cache": ("KVCache",),
+    "penjing.model.cache": ("Cache", "KVCache"),
     "penjing.model.checkpoint": ("Checkpoint", "Lineage", "save_checkpoint"),
     "penjing.model.config": ("ModelConfig",),
     "penjing.model.families": ("build_model",),
@@ -94,9 +96,11 @@ _NAMES = {
         "OptimizerConfig",
         "PretrainConfig",
         "ScheduleConfig",
+        "StartConfig",
         "TrainConfig",
     ),
-    "penjing.train.pretrain": ("pretrain",),
+    "penjing.train.doctor.doctor": ("Diagnosis", "examine"),
+    "penjing.train.pretrain": ("pretrain", "resume"),
     "penjing.train.run": ("Run",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
@@ -129,6 +133,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "CORPORA",
     "RECIPES",
+    "Cache",
     "Candidate",
     "Checkpoint",
     "CheckpointError",
@@ -136,6 +141,7 @@ __all__ = [
     "CorpusError",
     "DataConfig",
     "DataError",
+    "Diagnosis",
     "Document",
     "Event",
     "FilterRecord",
@@ -153,6 +159,7 @@ __all__ = [
     "Run",
     "SamplingParams",
     "ScheduleConfig",
+    "StartConfig",
     "StorageError",
     "StreamDecoder",
     "TokenStep",
@@ -164,6 +171,7 @@ __all__ = [
     "__version__",
     "build_model",
     "evaluate_loss",
+    "examine",
     "load",
     "load_corpus",
     "load_toml",
@@ -172,6 +180,7 @@ __all__ = [
     "read_events",
     "recipe",
     "record",
+    "resume",
     "save_checkpoint",
     "taps",
     "train_tokenizer",

@@ -2,48 +2,33 @@
 
 import pytest
 
-from penjing.cli.describe import clock, describe, plural, si, size, step_line
+from penjing.cli.describe import describe, step_line, style
+from penjing.cli.text import padded, text_width
 from penjing.core.events import Event
 
-
-@pytest.mark.parametrize(
-    ("number", "said"),
-    [
-        (0, "0"),
-        (950, "950"),
-        (31_234, "31.2k"),
-        (4_190_000, "4.19M"),
-        (2e9, "2G"),
-        (1000, "1k"),
-        (999, "999"),
-        (999.6, "1k"),
-        (999_600, "1M"),
-        (999_499, "999k"),
-        (2e12, "2000G"),
-    ],
-)
-def test_si(number, said):
-    assert si(number) == said
-
-
-def test_sizes_and_times_and_nouns():
-    assert [size(n) for n in (0, 950, 31_234, 5_300_000)] == ["0 B", "950 B", "31.2 kB", "5.3 MB"]
-    assert size(999_600) == "1 MB"
-    assert [clock(s) for s in (0, 7.4, 750, 3750, -1, float("inf"), float("nan"))] == [
-        "0:00", "0:07", "12:30", "1:02:30", "0:00", "--:--", "--:--",
-    ]  # fmt: skip
-    assert [plural(n, "step") for n in (0, 1, 2000)] == ["0 steps", "1 step", "2,000 steps"]
+STEP = {"step": 10, "steps": 80, "loss": 4.25, "tokens_per_second": 31_234.0, "eta": 65.0}
+FULL = {**STEP, "bits_per_byte": 2.5, "mfu": 0.412, "grad_norm": 0.8512}
+EVAL = {"step": 5, "loss": 4.5, "bits_per_byte": 2.031}
 
 
 def test_a_step_has_the_last_validation_loss_once_there_is_one():
-    data = {"step": 10, "steps": 80, "loss": 4.25, "tokens_per_second": 31_234.0, "eta": 65.0}
-    assert step_line(data, None) == "step 10/80  1:05 left  loss 4.250  31.2k tok/s"
-    assert "loss 4.250  val 4.500  31.2k" in step_line(data, 4.5)
+    assert step_line(STEP, None) == "step 10/80  1:05 left  loss 4.250  31.2k tok/s"
+    assert "loss 4.250  val 4.500  2.031 bits/byte  31.2k" in step_line(STEP, EVAL)
+
+
+def test_a_step_has_all_its_figures_and_not_those_that_nobody_knows():
+    assert step_line(FULL, None) == (
+        "step 10/80  1:05 left  loss 4.250  2.500 bits/byte  31.2k tok/s  MFU 41%  norm 0.85"
+    )
+    assert "MFU" not in step_line({**FULL, "mfu": None}, None)
+    assert "nan" in step_line({**FULL, "loss": float("nan")}, None)
 
 
 @pytest.mark.parametrize(
     ("width", "shown"),
     [
+        (79, "step 10/80  1:05 left  loss 4.250  val 4.500  2.031 bits/byte  31.2k tok/s"),
+        (63, "step 10/80  1:05 left  loss 4.250  val 4.500  2.031 bits/byte"),
         (56, "step 10/80  1:05 left  loss 4.250  val 4.500"),
         (40, "step 10/80  1:05 left  loss 4.250"),
         (22, "step 10/80  1:05 left"),
@@ -51,9 +36,38 @@ def test_a_step_has_the_last_validation_loss_once_there_is_one():
     ],
 )
 def test_a_narrow_step_has_its_time_left(width, shown):
-    data = {"step": 10, "steps": 80, "loss": 4.25, "tokens_per_second": 31_234.0, "eta": 65.0}
-    assert step_line(data, 4.5, width) == shown
+    assert step_line(FULL, EVAL, width) == shown
 
+
+FORECAST = {
+    "parameters": {"embedding": 131_072, "attention": 98_304, "total": 476_032},
+    "memory": {
+        "process": 410_000_000,
+        "weights": 952_064,
+        "activations": 11_556_864,
+        "total": 541_000_000,
+        "available": 18_778_820_608,
+    },
+    "tokens": 256_000,
+    "epochs": 1.18,
+    "flops": 7.8e11,
+    "flops_per_token": 3e6,
+    "step_seconds": 0.1076,
+    "seconds": 28.5,
+    "disk": 29_541_536,
+    "micro_batch_size": 16,
+    "peak_flops": 4.37e11,
+    "notes": ["Few tokens for the size."],
+}
+NONFINITE = {
+    "step": 37,
+    "where": "gradient",
+    "tensor": "layers.1.up",
+    "layer": "layers.1",
+    "rows": [3, 7],
+    "text": "坏\n文",
+    "action": "rollback",
+}
 
 EVENTS = {
     "corpus": ({"name": "tang", "title": "Poems", "licence": "public domain"}, "public domain"),
@@ -88,7 +102,46 @@ EVENTS = {
         },
         "qwen3, 4.19M parameters: 4 layers, 256 wide, 1 head, context 256; bfloat16 on cpu",
     ),
-    "start": ({"steps": 800, "tokens_per_step": 4096, "epochs": 2.04}, "3.28M in all, 2.0 times"),
+    "forecast": (
+        FORECAST,
+        "forecast   0:28 for the run, 108 ms a step\n"
+        "  parameters 476k: embedding 131k, attention 98.3k\n"
+        "  memory     131 MB of 18.8 GB free: activations 11.6 MB, weights 952 kB; "
+        "16 windows at once\n"
+        "  text       256k tokens, 1.2 times the text\n"
+        "  arithmetic 780 GFLOP; the peak is 437 GFLOP/s\n"
+        "  disk       29.5 MB at most\n"
+        "  note       Few tokens for the size.",
+    ),
+    "start": (
+        {
+            "steps": 800,
+            "tokens_per_step": 4096,
+            "epochs": 2.04,
+            "baselines": {"uniform": 3.75, "unigram": 2.98},
+            "expected": {"low": 1.881, "high": 2.05},
+        },
+        "3.28M in all, 2.0 times the text\n"
+        "baselines  uniform 3.75, unigram 2.98; expected 1.88 to 2.05 bits per byte",
+    ),
+    "save": (
+        {"step": 160, "path": "x", "seconds": 0.4412, "bytes": 5_392_187, "best": True},
+        "step 160   saved: 5.39 MB in 0.44 s, the best so far",
+    ),
+    "resume": ({"step": 1200, "path": "r/c"}, "resuming   from step 1,200: r/c"),
+    "nonfinite": (
+        NONFINITE,
+        "step 37    no finite number in the gradient (layers.1.up, layers.1); rows 3, 7 of the "
+        "batch: going back to the last checkpoint\n  | 坏\n  | 文",
+    ),
+    "diagnosis": (
+        {"step": 9, "severity": "warning", "title": "t", "evidence": "e", "remedy": "r"},
+        "step 9     warning: t\n  | e\n  | r",
+    ),
+    "transfer": (
+        {"rows": [{"text": "床前明月光，疑是", "before": 3.0, "after": 1.5}], "note": "n"},
+        "  bits per byte      before    after\n  床前明月光，疑是    3.000    1.500\n  n",
+    ),
     "eval": (
         {"step": 160, "loss": 4.5, "perplexity": 90.02, "bits_per_byte": 2.03},
         "validation loss 4.500, perplexity 90.0, 2.030 bits per byte",
@@ -103,10 +156,40 @@ def test_events_leave_a_line(kind):
     assert said in (describe(Event(kind, data)) or "")
 
 
-@pytest.mark.parametrize("kind", ["save", "done", "step", "of a later version"])
+@pytest.mark.parametrize("kind", ["done", "step", "health", "of a later version"])
 def test_other_events_leave_none(kind):
     assert describe(Event(kind, {})) is None
 
 
 def test_a_tokenizer_on_its_way_leaves_none():
     assert describe(Event("tokenizer", {"phase": "merge", "bytes": 10})) is None
+
+
+def test_what_is_small_is_left_out():
+    start = {"steps": 800, "tokens_per_step": 4096, "epochs": 2.04}
+    assert "baselines" not in (describe(Event("start", start)) or "")
+    again = describe(Event("resume", {"step": 0, "path": ""}))
+    assert again == "resuming   from the beginning: nothing had been saved yet"
+    nowhere = {**NONFINITE, "tensor": None, "layer": None, "rows": [], "text": None}
+    said = describe(Event("nonfinite", nowhere))
+    assert said == "step 37    no finite number in the gradient: going back to the last checkpoint"
+    memory = {**FORECAST["memory"], "available": None}
+    unknown = describe(Event("forecast", {**FORECAST, "memory": memory}))
+    assert "memory     131 MB: activations" in (unknown or "")
+
+
+def test_what_is_found_before_the_first_step_is_no_step():
+    found = {"step": 0, "severity": "note", "title": "t", "evidence": "e", "remedy": "r"}
+    assert describe(Event("diagnosis", found)) == "note       t\n  | e\n  | r"
+
+
+def test_what_is_wrong_has_a_colour():
+    assert [style(Event("diagnosis", {"severity": s})) for s in ("note", "warning", "error")] == [
+        "", "yellow", "red",
+    ]  # fmt: skip
+    assert style(Event("nonfinite", {})) == "red" and style(Event("eval", {})) == ""
+
+
+def test_columns_of_a_terminal():
+    assert [text_width(t) for t in ("abc", "床前", "é", "e\u0301")] == [3, 4, 1, 1]
+    assert padded("床", 4) == "床  " and padded("7", 3, right=True) == "  7"

@@ -66,7 +66,7 @@ def test_a_pipe_gets_plain_lines_now_and_then():
 def test_a_pipe_gets_every_evaluation_and_its_loss_later():
     text, _ = show([START, step(1), EVAL, *map(step, range(2, 8))], terminal=False)
     assert text.count("validation loss 4.500") == 1
-    assert "loss 3.000  val 4.500" in text
+    assert "loss 3.000  val 4.500  2.000 bits/byte" in text
 
 
 def test_a_terminal_has_one_live_line_drawn_at_most_eight_times_a_second():
@@ -103,6 +103,25 @@ def test_the_live_line_fits_the_terminal(width):
     assert all("0:05 left" in line for line in drawn)
     assert drawn and max(map(cell_len, drawn)) <= width
     assert all(("━" in line) == (width == 80) for line in drawn)  # the bar goes first
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_all_figures_and_the_bar_share_the_width(width):
+    full = {**step(500).data, "mfu": 0.4, "grad_norm": 1.0}
+    events = [START, EVAL, Event("step", full), Event("step", full)]
+    text, _ = show(events, terminal=True, width=width, no_color=True)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    drawn = [line for line in re.split(r"[\r\n]", plain) if "step 500/1000" in line]
+    assert drawn and max(map(cell_len, drawn)) <= width
+    assert all("━" in line and "0:05 left" in line for line in drawn)
+    assert all(("MFU 40%" in line) == (width >= 100) for line in drawn)
+    assert all(("norm 1" in line) == (width >= 140) for line in drawn)
+
+
+def test_a_diagnosis_stays_above_the_live_line_in_its_colour():
+    found = {"step": 3, "severity": "error", "title": "t", "evidence": "证据", "remedy": "r"}
+    text, _ = show([START, step(1), Event("diagnosis", found), step(2)], terminal=True)
+    assert re.search(r"\x1b\[31mstep 3     error: t", text) and "  | 证据" in text
 
 
 def test_no_color(monkeypatch):

@@ -13,12 +13,21 @@ import penjing
 WITH_TORCH = (
     "penjing.__main__",
     "penjing.data.batches",
+    "penjing.data.mixture",
     "penjing.evaluate.",
     "penjing.generate.",
     "penjing.model.",
+    "penjing.study.",
     "penjing.train.",
 )
-WITHOUT_ALL_THE_SAME = ("penjing.model.config", "penjing.train.config", "penjing.generate.stop")
+WITHOUT_ALL_THE_SAME = (
+    "penjing.model.config",
+    "penjing.train.config",
+    "penjing.generate.stop",
+    "penjing.study.parts",
+    "penjing.study.settings",
+    "penjing.study.table",
+)
 
 
 def without_torch() -> list[str]:

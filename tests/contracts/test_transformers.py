@@ -1,5 +1,7 @@
 """The oracle: Hugging Face's own models, with the same random weights, in both directions."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,8 @@ from penjing.core.types import SamplingParams
 from penjing.generate.engine import generate
 from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint, save_checkpoint
-from penjing.model.config import ModelConfig
-from penjing.model.families import build_model
+from penjing.model.config import ModelConfig, RopeScalingName
+from penjing.model.families import build_model, with_context
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.tokenizer.train import train_tokenizer
@@ -36,6 +38,7 @@ ROPE: dict[str, Any] = {
     "bos_token_id": None,
     "eos_token_id": None,
 }
+SCALED: dict[str, Any] = {"rope_theta": 1000.0, "factor": 4.0}
 THEIRS: dict[str, Any] = {
     "gpt2": lambda: GPT2LMHeadModel(
         GPT2Config(
@@ -66,6 +69,33 @@ THEIRS: dict[str, Any] = {
     "qwen3": lambda: Qwen3ForCausalLM(
         Qwen3Config(**ROPE, num_key_value_heads=2, head_dim=32, tie_word_embeddings=True)
     ),
+    "llama-linear": lambda: LlamaForCausalLM(
+        LlamaConfig(**ROPE, rope_parameters={"rope_type": "linear", **SCALED})
+    ),
+    "llama3": lambda: LlamaForCausalLM(
+        LlamaConfig(
+            **ROPE,
+            rope_parameters={
+                "rope_type": "llama3",
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 32,
+                **SCALED,
+            },
+        )
+    ),
+    "qwen3-yarn": lambda: Qwen3ForCausalLM(
+        Qwen3Config(
+            **ROPE,
+            num_key_value_heads=2,
+            head_dim=32,
+            rope_parameters={
+                "rope_type": "yarn",
+                "original_max_position_embeddings": 32,
+                **SCALED,
+            },
+        )
+    ),
     "qwen3-untied": lambda: Qwen3ForCausalLM(
         Qwen3Config(**ROPE, num_key_value_heads=4, head_dim=16, tie_word_embeddings=False)
     ),
@@ -78,6 +108,16 @@ OURS = {
     "llama-gqa-tied": ModelConfig(family="llama", n_head=4, n_kv_head=2),
     "llama-theta": ModelConfig(family="llama", n_head=4, rope_theta=1e6, attention_bias=True),
     "qwen3": ModelConfig(family="qwen3", n_head=4, n_kv_head=2, head_dim=32),
+    "llama-linear": ModelConfig(
+        family="llama", n_head=4, rope_theta=100.0, rope_scaling="linear", rope_factor=3.5
+    ),
+    "llama-llama3": ModelConfig(
+        family="llama", n_head=4, rope_scaling="llama3", rope_factor=8.0, rope_original_context=40
+    ),
+    "qwen3-yarn": ModelConfig(
+        family="qwen3", n_head=4, head_dim=32, rope_scaling="yarn", rope_factor=4.0
+    ),
+    "qwen3-ntk": ModelConfig(family="qwen3", n_head=4, rope_scaling="ntk", rope_factor=4.0),
     "qwen3-untied": ModelConfig(family="qwen3", n_head=4, tie_embeddings=False, norm_eps=1e-5),
 }
 
@@ -165,9 +205,49 @@ def test_their_tokenizer_reads_ours(tokenizer: Tokenizer, tmp_path: Path) -> Non
     assert theirs.eos_token_id == tokenizer.eos_id
 
 
-def test_a_form_that_they_lack_is_refused_not_guessed(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    model = build_model(ModelConfig(vocab_size=300, n_layer=1, position="alibi"))
+@pytest.mark.parametrize("scaling", ["linear", "ntk", "yarn", "llama3"])
+def test_a_scaling_is_read_back_as_it_was_written(
+    scaling: RopeScalingName, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    ours = opinionated(ModelConfig(vocab_size=300, n_layer=2, context_length=100))
+    longer = with_context(ours, 400, scaling)
+    save_checkpoint(tmp_path / "ours", model=longer, tokenizer=tokenizer)
+    again = Checkpoint.open(tmp_path / "ours").load_model()
+    assert torch.equal(again(ids()), longer(ids()))
+    assert not torch.allclose(longer(ids()), ours(ids()))
+    if scaling != "ntk":  # which is a larger theta to all others
+        assert again.config == longer.config
+
+
+def test_transformers_4s_names_for_scaling_are_read(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """Qwen's own words for a longer context: no rope_parameters, "type" or "rope_type"."""
+    theirs = THEIRS["qwen3-yarn"]().eval()
+    theirs.save_pretrained(tmp_path / "theirs")
+    file = tmp_path / "theirs" / "config.json"
+    data = json.loads(file.read_text())
+    rope = data.pop("rope_parameters")
+    data["rope_theta"] = rope.pop("rope_theta")
+    rope["type"] = rope.pop("rope_type")
+    file.write_text(json.dumps(data | {"rope_scaling": rope}))
+    ours = Checkpoint.open(tmp_path / "theirs").load_model()
+    with torch.inference_mode():
+        assert (ours(ids()) - theirs(ids()).logits).abs().max() <= 1e-4
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        ModelConfig(position="alibi"),
+        ModelConfig(family="gpt2", position="rope", rope_scaling="yarn", rope_factor=2.0),
+        ModelConfig(family="rnn"),
+        ModelConfig(family="lstm"),
+    ],
+)
+def test_a_form_that_they_lack_is_refused_not_guessed(
+    form: ModelConfig, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    model = build_model(replace(form, vocab_size=300, n_layer=1))
     save_checkpoint(tmp_path / "ours", model=model, tokenizer=tokenizer)
     with pytest.raises(ValueError, match="penjing"):
         AutoModelForCausalLM.from_pretrained(tmp_path / "ours")
-    assert Checkpoint.open(tmp_path / "ours").config.position == "alibi"
+    assert Checkpoint.open(tmp_path / "ours").config == model.config

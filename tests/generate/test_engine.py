@@ -253,7 +253,7 @@ def test_closing_early_is_harmless(llama):
 @pytest.mark.parametrize("known", [0, 2, 5, 7])
 def test_a_cache_may_hold_the_prompts_beginning(model, known):
     prompt = [5, 4, 3, 2, 1]
-    cache = KVCache(model.config)
+    cache = model.new_cache()
     if known:
         with torch.no_grad():
             model(torch.tensor([[*prompt, 9, 9][:known]]), cache=cache)

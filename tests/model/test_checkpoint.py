@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from penjing.core.errors import CheckpointError, StorageError
-from penjing.model import checkpoint as module
+from penjing.model import tensor_files
 from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
@@ -90,7 +90,19 @@ def test_a_damaged_config(saved: Path, content: str) -> None:
         ({"model_type": "mamba"}, "model_type 'mamba' is not one of ours"),
         ({"model_type": None}, "not one of ours"),
         ({"hidden_act": "gelu"}, "hidden_act = 'gelu' cannot be computed"),
-        ({"rope_parameters": {"rope_type": "yarn"}}, "RoPE scaling 'yarn'"),
+        ({"model_type": "lstm"}, "model_type 'lstm' is not one of ours"),
+        ({"rope_parameters": {"rope_type": "longrope"}}, "RoPE scaling 'longrope' cannot"),
+        ({"rope_scaling": {"type": "dynamic", "factor": 2}}, "RoPE scaling 'dynamic' cannot"),
+        ({"rope_parameters": {"rope_type": "linear"}}, "a factor of at least 1, got None"),
+        ({"rope_parameters": {"rope_type": "linear", "factor": "2"}}, "factor of at least 1, got"),
+        ({"rope_parameters": {"rope_type": "yarn", "factor": 0.5}}, "factor of at least 1"),
+        ({"rope_parameters": {"rope_type": "yarn", "factor": 2, "beta_fast": 9}}, "beta_fast = 9"),
+        ({"rope_parameters": {"rope_type": "yarn", "factor": 2, "truncate": False}}, "truncate"),
+        (
+            {"rope_parameters": {"rope_type": "llama3", "factor": 2, "high_freq_factor": 8}},
+            "high_freq_factor = 8",
+        ),
+        ({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}, "partial"),
         ({"vocab_size": 100}, "100"),
         ({"vocab_size": 257.0}, "int needed, got float"),
         ({"rms_norm_eps": "1e-6"}, "float needed, got str"),
@@ -176,7 +188,7 @@ def test_a_full_disk_leaves_the_old_model(saved: Path, monkeypatch: pytest.Monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     before = (saved / "model.safetensors").read_bytes()
-    monkeypatch.setattr(module, "save_file", full)
+    monkeypatch.setattr(tensor_files, "save_file", full)
     old = Checkpoint.open(saved)
     with pytest.raises(StorageError, match="disk is full"):
         save_checkpoint(saved, model=old.load_model(), tokenizer=old.tokenizer, replace=True)

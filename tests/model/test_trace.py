@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from penjing.core.errors import ConfigError
-from penjing.model.config import FamilyName, ModelConfig
+from penjing.model.config import RECURRENT, FamilyName, ModelConfig
 from penjing.model.families import FAMILIES, build_model
 from penjing.model.trace import Tap, record, taps
 
@@ -20,7 +20,10 @@ def test_all_points_are_seen(family: FamilyName) -> None:
     assert list(seen) and set(seen) == set(taps(model))
     assert torch.equal(seen["logits"], logits)
     torch.testing.assert_close(silent, logits, rtol=0, atol=1e-6)
-    assert seen["layers.1.attention.weights"].shape == (1, 2, 20, 20)
+    if "layers.1.attention.weights" in taps(model):
+        assert seen["layers.1.attention.weights"].shape == (1, 2, 20, 20)
+    else:
+        assert family in RECURRENT and seen["layers.1.cell.states"].shape[:2] == (1, 20)
     assert seen["layers.0.residual"].shape == seen["embedded"].shape == (1, 20, 128)
 
 

@@ -19,8 +19,11 @@ from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
 from penjing.train.config import OptimizerConfig, TrainConfig
 from penjing.train.curriculum import Curriculum
-from penjing.train.loop import Hooks, backward, train
+from penjing.train.gradients import Gradients
+from penjing.train.loop import train
 from penjing.train.objectives import NextToken
+from penjing.train.parallel import Alone
+from penjing.train.progress import Hooks, Snapshot
 
 IDS = torch.randint(20, (2000,), generator=torch.Generator().manual_seed(0))
 
@@ -53,9 +56,9 @@ class Recorder:
             tell=self.events.append,
         )
 
-    def save(self, step: int, report: LossReport | None) -> Path:
-        self.saved.append(step)
-        self.reports.append(report)
+    def save(self, snapshot: Snapshot) -> Path:
+        self.saved.append(snapshot.step)
+        self.reports.append(snapshot.report)
         return Path("there")
 
     def steps(self, kind: str) -> list[int]:
@@ -63,8 +66,11 @@ class Recorder:
 
 
 def gradients(batch: Batch, **settings: Any) -> tuple[float, float, list[Tensor]]:
-    m = model()
-    loss, norm = backward(m, objective(), batch, TrainConfig(**settings))
+    m, config = model(), TrainConfig(**settings)
+    gradients = Gradients(Alone(m))
+    loss = gradients.fill(objective(), batch, config.micro_batch_size)
+    norm = gradients.norm()
+    gradients.clip(norm, config.optimizer.grad_clip)
     return loss, norm, [p.grad for p in m.parameters() if p.grad is not None]
 
 
@@ -113,7 +119,7 @@ def test_everything_happens_when_it_is_due() -> None:
     assert recorder.steps("step") == [1, 4, 8, 10]
     assert recorder.steps("eval") == [3, 6, 9, 10]
     assert recorder.steps("sample") == [5, 10]
-    assert recorder.steps("save") == recorder.saved == [10]
+    assert recorder.steps("save") == recorder.saved == [3, 10]  # the first evaluation is the best
     last = [e for e in recorder.events if e.kind == "step"][-1].data
     assert last["eta"] == 0 and last["tokens_per_second"] > 0
 
@@ -190,10 +196,11 @@ def test_ctrl_c_or_sigterm_finishes_the_step_and_saves(number: signal.Signals) -
     config = TrainConfig(steps=10, batch_size=6, eval_every=3)
     outcome = train(model(), objective, config, recorder.hooks)
     assert outcome.interrupted and outcome.steps == 4
-    assert recorder.saved == [4]
+    assert recorder.saved == [3, 4]
     assert signal.getsignal(number) is before
     # The evaluation of step 3 says nothing of the weights of step 4.
-    assert recorder.steps("eval") == [3] and recorder.reports == [None] and outcome.report is None
+    assert recorder.steps("eval") == [3] and outcome.report is None
+    assert recorder.reports == [LossReport.of(10.0, 10, 10), None]
 
 
 def test_ctrl_c_in_the_last_step_loses_nothing() -> None:
@@ -222,11 +229,11 @@ def test_a_saved_model_carries_the_figures_of_its_own_weights() -> None:
     config = TrainConfig(steps=9, batch_size=6, eval_every=2, save_every=3)
     train(model(), objective(), config, recorder.hooks)
     known = {step for step, report in zip(recorder.saved, recorder.reports, strict=True) if report}
-    assert recorder.saved == [3, 6, 9] and known == {6, 9}
+    assert recorder.saved == [2, 3, 6, 9] and known == {2, 6, 9}
 
 
 def test_a_second_signal_stops_even_the_last_save() -> None:
-    def save(_step: int, _report: LossReport | None) -> Path:
+    def save(_snapshot: Snapshot) -> Path:
         signal.raise_signal(signal.SIGTERM)
         return Path("never")
 

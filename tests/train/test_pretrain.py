@@ -22,6 +22,7 @@ from penjing.core.events import Event, read_events
 from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
 from penjing.tokenizer.config import TokenizerConfig
+from penjing.train import work
 from penjing.train.config import DataConfig, PretrainConfig, TrainConfig
 from penjing.train.objectives import NextToken
 from penjing.train.pretrain import pretrain
@@ -55,18 +56,28 @@ def test_a_run_from_text_to_model(text: Path, tmp_path: Path) -> None:
     assert kinds == [
         "data",
         "tokenizer",
+        "forecast",
         "model",
         "start",
         "eval",
-        "eval",
+        "health",
         "save",
+        "eval",
+        "health",
         "sample",
+        "save",
         "done",
     ]
     evals = [e.data["loss"] for e in events if e.kind == "eval"]
     assert evals[1] < evals[0] < 3.6
     assert run.figures["loss"] == evals[1]
-    assert sorted(p.name for p in run.path.iterdir()) == ["config.json", "events.jsonl", "model"]
+    assert sorted(p.name for p in run.path.iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "events.jsonl",
+        "lock",
+        "model",
+    ]
     logged = list(read_events(run.path / "events.jsonl"))
     assert [e.kind for e in logged] == [e.kind for e in events]
     assert json.loads((run.path / "config.json").read_text())["train"]["steps"] == 40
@@ -181,13 +192,14 @@ def test_too_little_memory(text: Path, tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_run_that_fails_keeps_the_model_it_saved(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = NextToken.loss, []
+    class Breaks(NextToken):
+        calls = 0
 
-    def breaks(*args: Any) -> torch.Tensor:
-        calls.append(1)
-        return real(*args) * (math.nan if len(calls) > 7 else 1)
+        def loss(self, *args: Any) -> torch.Tensor:
+            self.calls += 1
+            return super().loss(*args) * (math.nan if self.calls > 7 else 1)
 
-    monkeypatch.setattr(NextToken, "loss", breaks)
+    monkeypatch.setattr(work, "NextToken", Breaks)
     with pytest.raises(TrainingError, match="diverged at step 8"):
         pretrain(settings(text, save_every=5), out=tmp_path / "run")
     (line,) = Checkpoint.open(tmp_path / "run").lineage

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.text import Text
 
-from penjing.cli.describe import describe
+from penjing.cli.describe import describe, style
 from penjing.cli.text import safe
 from penjing.core.events import Event, Listener
 
@@ -34,6 +34,6 @@ def teller(console: Console) -> Listener:
 
     def tell(event: Event) -> None:
         if line := describe(event):
-            show(console, line)
+            show(console, line, style(event))
 
     return tell

@@ -1,13 +1,16 @@
-"""Events in words: one line for each thing worth keeping on the screen."""
+"""Events in words: what is worth keeping on the screen, one line for most, a few for some."""
 
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from penjing.cli.text import indented
+from penjing.cli.text import indented, padded, text_width
 from penjing.core.events import Event
+from penjing.report.units import amount, clock, percent, plural, si, size
 
 Data = Mapping[str, Any]
+
+_STYLES = {"warning": "yellow", "error": "red"}  # of a diagnosis, by its severity
 
 
 def describe(event: Event) -> str | None:
@@ -16,50 +19,37 @@ def describe(event: Event) -> str | None:
     return None if words is None else words(event.data)
 
 
-def step_line(data: Data, validation_loss: float | None, width: float = math.inf) -> str:
-    """Where a run stands: `step 120/800  1:05 left  loss 4.210  val 4.500  31.2k tok/s`.
+def style(event: Event) -> str:
+    """How its line stands out: what is wrong has a colour."""
+    if event.kind == "nonfinite":
+        return "red"
+    return _STYLES.get(event.data["severity"], "") if event.kind == "diagnosis" else ""
 
-    In a narrow terminal, without the last of these.
+
+def step_line(data: Data, evaluated: Data | None, width: float = math.inf) -> str:
+    """Where a run stands, with the figures of the "eval" event before it, if there was one.
+
+    `step 9/80  1:05 left  loss 4.210  val 4.500  2.031 bits/byte  31.2k tok/s  MFU 41%  norm 0.8`
+
+    Bits per byte are those of the validation text once they are known. In a narrow terminal the
+    last parts are left out.
     """
+    bits = (evaluated or data).get("bits_per_byte")
+    mfu, norm = data.get("mfu"), data.get("grad_norm")
     parts = [
         f"step {data['step']}/{data['steps']}",
         f"{clock(data['eta'])} left",
         f"loss {data['loss']:.3f}",
-        *([] if validation_loss is None else [f"val {validation_loss:.3f}"]),
+        "" if evaluated is None else f"val {evaluated['loss']:.3f}",
+        "" if bits is None else f"{bits:.3f} bits/byte",
         f"{si(data['tokens_per_second'])} tok/s",
+        "" if mfu is None else f"MFU {percent(mfu)}",
+        "" if norm is None else f"norm {norm:.2g}",
     ]
+    parts = [part for part in parts if part]
     while len("  ".join(parts)) > width and len(parts) > 1:
         parts.pop()
     return "  ".join(parts)
-
-
-def si(number: float) -> str:
-    """A count with three digits that matter: 950, 31.2k, 4.19M."""
-    rounded = float(f"{number:.3g}")  # first, for 999,600 is 1M
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if rounded >= limit:
-            return f"{rounded / limit:g}{unit}"
-    return f"{rounded:.0f}"
-
-
-def size(n_bytes: float) -> str:
-    """Bytes in decimal units: 950 B, 31.2 kB, 4.19 MB."""
-    short = si(n_bytes)
-    return f"{short} B" if short[-1].isdigit() else f"{short[:-1]} {short[-1]}B"
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds: 0:07, 12:30, 1:02:30; nobody knows when: --:--."""
-    if not math.isfinite(seconds):
-        return "--:--"
-    minutes, rest = divmod(round(max(0.0, seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def plural(n: int, noun: str) -> str:
-    """`1 document`, `3 documents`."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def _corpus(data: Data) -> str:
@@ -91,21 +81,53 @@ def _tokenizer(data: Data) -> str | None:
 
 
 def _model(data: Data) -> str:
+    heads = f"{plural(data['n_head'], 'head')}, " if data["n_head"] else ""
     return (
         f"model      {data['family']}, {si(data['parameters'])} parameters: "
-        f"{plural(data['n_layer'], 'layer')}, {data['n_embd']} wide, "
-        f"{plural(data['n_head'], 'head')}, "
+        f"{plural(data['n_layer'], 'layer')}, {data['n_embd']} wide, {heads}"
         f"context {data['context_length']}; {data['dtype']} on {data['device']}, "
         f"{plural(data['threads'], 'thread')}"
     )
 
 
+def _forecast(data: Data) -> str:
+    """What the run will need, as a block."""
+    memory = data["memory"]
+    taken = {**memory, "total": memory["total"] - memory.get("process", 0), "process": 0}
+    free = "" if memory["available"] is None else f" of {size(memory['available'])} free"
+    rows = [
+        ("parameters", _parts(data["parameters"], si)),
+        ("memory", f"{_parts(taken, size, free)}; {data['micro_batch_size']} windows at once"),
+        ("text", f"{si(data['tokens'])} tokens, {data['epochs']:.1f} times the text"),
+        (
+            "arithmetic",
+            f"{amount(data['flops'], 'FLOP')}; the peak is {amount(data['peak_flops'], 'FLOP/s')}",
+        ),
+        ("disk", f"{size(data['disk'])} at most"),
+        *(("note", note) for note in data["notes"]),
+    ]
+    time = f"{clock(data['seconds'])} for the run, {data['step_seconds'] * 1e3:,.0f} ms a step"
+    return "\n".join([f"forecast   {time}", *(f"  {name:<11}{said}" for name, said in rows)])
+
+
+def _parts(table: Data, shown: Callable[[float], str], of: str = "") -> str:
+    """`476k: feed forward 246k, embedding 131k`: the whole, and the largest parts of it."""
+    parts = {k: v for k, v in table.items() if k not in ("total", "available") and v}
+    named = sorted(parts, key=lambda name: -parts[name])[:4]
+    listed = ", ".join(f"{name.replace('_', ' ')} {shown(parts[name])}" for name in named)
+    return f"{shown(table['total'])}{of}: {listed}"
+
+
 def _start(data: Data) -> str:
-    return (
+    line = (
         f"training   {plural(data['steps'], 'step')} of {data['tokens_per_step']:,} tokens: "
         f"{si(data['steps'] * data['tokens_per_step'])} in all, "
         f"{data['epochs']:.1f} times the text"
     )
+    floor = ", ".join(f"{name} {value:.2f}" for name, value in data.get("baselines", {}).items())
+    band = data.get("expected")
+    hoped = f"; expected {band['low']:.2f} to {band['high']:.2f}" if band else ""
+    return f"{line}\nbaselines  {floor}{hoped} bits per byte" if floor else line
 
 
 def _eval(data: Data) -> str:
@@ -119,13 +141,63 @@ def _sample(data: Data) -> str:
     return f"step {data['step']:<5} a sample:\n{indented(data['prompt'] + data['text'], '  | ')}"
 
 
+def _save(data: Data) -> str:
+    best = ", the best so far" if data["best"] else ""
+    return f"step {data['step']:<5} saved: {size(data['bytes'])} in {data['seconds']:.2f} s{best}"
+
+
+def _resume(data: Data) -> str:
+    if not data["step"]:
+        return "resuming   from the beginning: nothing had been saved yet"
+    return f"resuming   from step {data['step']:,}: {data['path']}"
+
+
+def _nonfinite(data: Data) -> str:
+    place = ", ".join(f"{data[key]}" for key in ("tensor", "layer") if data.get(key))
+    rows = f"; rows {', '.join(map(str, data['rows']))} of the batch" if data["rows"] else ""
+    line = f"step {data['step']:<5} no finite number in the {data['where']}"
+    line += f" ({place})" * bool(place) + f"{rows}: {_ACTIONS[data['action']]}"
+    return f"{line}\n{indented(data['text'], '  | ')}" if data.get("text") else line
+
+
+_ACTIONS = {
+    "stop": "stopping",
+    "skip": "this batch is left out",
+    "rollback": "going back to the last checkpoint",
+}
+
+
+def _diagnosis(data: Data) -> str:
+    """One that is seen before the first step has the form of what else is told there."""
+    step, severity = data["step"], data["severity"]
+    head = f"step {step:<5} {severity}: " if step else f"{severity:<11}"
+    said = indented(f"{data['evidence']}\n{data['remedy']}", "  | ")
+    return f"{head}{data['title']}\n{said}"
+
+
+def _transfer(data: Data) -> str:
+    width = max(map(text_width, ["bits per byte", *(row["text"] for row in data["rows"])]))
+    rows = [
+        f"{padded(row['text'], width)}{row['before']:9.3f}{row['after']:9.3f}"
+        for row in data["rows"]
+    ]
+    head = f"{'bits per byte':{width}}{'before':>9}{'after':>9}"
+    return indented("\n".join([head, *rows, *filter(None, [data["note"]])]), "  ")
+
+
 _WORDS: dict[str, Callable[[Data], str | None]] = {
     "corpus": _corpus,
     "fetch": _fetch,
     "data": _data,
     "tokenizer": _tokenizer,
     "model": _model,
+    "forecast": _forecast,
     "start": _start,
     "eval": _eval,
     "sample": _sample,
+    "save": _save,
+    "resume": _resume,
+    "nonfinite": _nonfinite,
+    "diagnosis": _diagnosis,
+    "transfer": _transfer,
 }

@@ -32,7 +32,9 @@ VERBS: Table[Verb] = Table(
             "train a tokenizer, or show how it cuts a text", "penjing.cli.verbs.tokenizer"
         ),
         "pretrain": Verb("train a model from scratch on a text", "penjing.cli.verbs.pretrain"),
+        "runs": Verb("list, compare and examine runs", "penjing.cli.verbs.runs"),
         "generate": Verb("let a model continue a text", "penjing.cli.verbs.generate"),
+        "study": Verb("repeat an experiment, with a report", "penjing.cli.verbs.study"),
         "info": Verb("what a model directory holds, or this machine", "penjing.cli.verbs.info"),
     },
 )

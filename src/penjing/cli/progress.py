@@ -9,19 +9,22 @@ from rich.live import Live
 from rich.text import Text
 
 from penjing.cli.console import make_console, show
-from penjing.cli.describe import describe, step_line
+from penjing.cli.describe import describe, step_line, style
 from penjing.core.events import Event
 
 LIVE_SECONDS = 1 / 8  # between two drawings of the live line; one takes rich some 0.2 ms
 PLAIN_SECONDS = 5.0  # between two lines in a log
-BAR = 24  # characters
+BAR, LEAST_BAR = 24, 10  # characters; a shorter one tells nothing
+WIDE = 60  # columns, from which the bar comes before the last figures
 
 # What is going on after an event, until the next one.
 _NEXT = {
     "corpus": "reading the corpus",
     "fetch": "fetching",
     "data": "training the tokenizer",
-    "tokenizer": "encoding the text",
+    "tokenizer": "encoding the text, and measuring a trial step",
+    "forecast": "counting what the baselines need",
+    "resume": "reading the text",
     "start": "the first step",
 }
 
@@ -62,7 +65,7 @@ class Progress:
             self._step(event)
             return
         if not self._is_last_sample(event) and (line := describe(event)):
-            show(self.console, line)
+            show(self.console, line, style(event))
         if event.kind in _NEXT:
             self._draw(_NEXT[event.kind])
 
@@ -82,19 +85,22 @@ class Progress:
             return
         self._drawn = now
         known = self.latest.get("eval")
-        loss = known.data["loss"] if known else None
+        evaluated = known.data if known else None
         if self._live:
-            line = step_line(event.data, loss, self.console.width)
+            width = self.console.width
+            room = width - LEAST_BAR - 2 if width >= WIDE else width
+            line = step_line(event.data, evaluated, room)
             self._draw(line, event.data["step"] / event.data["steps"])
         else:
-            show(self.console, step_line(event.data, loss))
+            show(self.console, step_line(event.data, evaluated))
 
     def _draw(self, line: str, done: float | None = None) -> None:
         if self._live is None:
             return
         text = Text(no_wrap=True, overflow="crop")  # "…" is not in every encoding
-        if done is not None and BAR + 2 + len(line) <= self.console.width:
-            full = round(done * BAR)
+        length = min(BAR, self.console.width - len(line) - 2)
+        if done is not None and length >= LEAST_BAR:
+            full = round(done * length)
             bar = "#-" if self.console.options.ascii_only else "━─"
-            text.append(bar[0] * full, "green").append(bar[1] * (BAR - full), "dim").append("  ")
+            text.append(bar[0] * full, "green").append(bar[1] * (length - full), "dim").append("  ")
         self._live.update(text.append(line, "" if done is not None else "dim"), refresh=True)

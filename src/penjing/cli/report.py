@@ -8,9 +8,9 @@ from rich.console import Console
 
 from penjing.cli.arguments import command
 from penjing.cli.console import show
-from penjing.cli.describe import plural
 from penjing.cli.text import indented
 from penjing.core.events import Event
+from penjing.report.units import plural
 
 
 def report(
@@ -29,6 +29,8 @@ def report(
         show(console, f"  {name:<18}{value}")
     show(console, f"\nEverything lies in {out}\n", "bold")
     show(console, "  model/            the model, as Hugging Face's programs read it")
+    show(console, "  checkpoints/      the best and the last, with all that training needs")
+    show(console, "  report.html       the run as a page: curves, samples, settings")
     show(console, "  events.jsonl      what happened, one JSON object a line")
     show(console, "  config.json       all settings")
     show(console, "\nNext\n", "bold")
@@ -50,7 +52,8 @@ def interrupted(console: Console, out: Path, steps: int) -> None:
     """What Ctrl-C leaves."""
     show(
         console,
-        f"\nInterrupted after {plural(steps, 'step')}. The model is saved as it stands; try it:\n\n"
+        f"\nInterrupted after {plural(steps, 'step')}; all is saved. Go on, or try it as it is:\n\n"
+        f"  {command('pretrain', '--resume', str(out))}\n"
         f"  {command('generate', str(out))}\n",
     )
 
@@ -60,12 +63,19 @@ def _figures(figures: Mapping[str, Any], latest: Mapping[str, Event]) -> list[tu
     seconds = figures["train_seconds"]
     rows = []
     if figures["loss"] is not None:
-        floor = start["unigram_bits_per_byte"]
+        floor = start["baselines"]
         rows = [
             ("validation loss", f"{figures['loss']:.4f} nats a token"),
             ("perplexity", f"{figures['perplexity']:.2f}"),
-            ("bits per byte", f"{figures['bits_per_byte']:.4f} (unigram: {floor:.2f})"),
+            (
+                "bits per byte",
+                f"{figures['bits_per_byte']:.4f} (unigram {floor['unigram']:.2f}, "
+                f"bigram {floor['bigram']:.2f}, trigram {floor['trigram']:.2f})",
+            ),
         ]
+    if figures["best_step"] not in (None, figures["step"]):
+        best = f"{figures['best_loss']:.4f} after step {figures['best_step']}: that is model/"
+        rows.append(("best loss", best))
     tokens = figures["step"] * start["tokens_per_step"]
     return [
         *rows,

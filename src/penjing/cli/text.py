@@ -1,6 +1,7 @@
 """Text as a terminal can show it."""
 
 import re
+import unicodedata
 
 # What a terminal obeys instead of showing: a byte-level model can write an escape sequence, and
 # so can whoever named a file.
@@ -20,3 +21,17 @@ def safe_json(text: str) -> str:
 def indented(text: str, margin: str = "  ") -> str:
     """Every line behind a margin, so that a sample is seen to be one."""
     return "\n".join(margin + line for line in text.splitlines())
+
+
+def text_width(text: str) -> int:
+    """Columns of a terminal: a wide character takes two, a combining one none."""
+    return sum(
+        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """The text and as many spaces as make it `width` columns wide; set flush right if asked."""
+    room = " " * (width - text_width(text))
+    return room + text if right else text + room

@@ -2,8 +2,9 @@
 
 import json
 import math
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,7 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        _drop_torn_line(path)
         # A file name may hold bytes that are no text; they are written as JSON's own escapes.
         self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
 
@@ -72,7 +74,33 @@ def read_events(path: Path) -> Iterator[Event]:
         try:
             row = json.loads(line)
             yield Event(row.pop("event"), row, row.pop("time"))
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             if number == len(lines):
                 return
             raise DataError(f"{path}, line {number}: not an event ({error}).") from error
+
+
+def settled(events: Iterable[Event]) -> list[Event]:
+    """The log as if the run had never stopped: what a later "resume" made void is left out.
+
+    A resumed run goes on from a checkpoint, so the steps after it were done again.
+    """
+    kept: list[Event] = []
+    for event in events:
+        if event.kind == "resume":
+            last = event.data["step"]
+            kept = [e for e in kept if e.kind != "done" and e.data.get("step", 0) <= last]
+        kept.append(event)
+    return kept
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off a last line that a kill left without its end, before more is appended."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        text = file.read()
+        end = text.rfind(b"\n") + 1
+        if end < len(text):
+            file.truncate(end)
+            os.fsync(file.fileno())

@@ -52,6 +52,26 @@ def encode_documents(documents: Sequence[Document], tokenizer: Encoder) -> Token
     return Tokens(torch.from_numpy(np.asarray(ids)), n_bytes, len(documents))
 
 
+class Windows(Protocol):
+    """Training batches without end, and the place in them."""
+
+    def next(self) -> Batch: ...
+
+    def state(self) -> dict[str, Tensor]: ...
+
+    def restore(self, state: dict[str, Tensor]) -> None: ...
+
+
+def check_length(tokens: Tokens, context_length: int) -> None:
+    """Raise a DataError when a text is shorter than one window of T + 1 ids."""
+    n = len(tokens.ids)
+    if n < context_length + 1:
+        raise DataError(
+            f"The training text has {n} tokens; a context of {context_length} needs at least "
+            f"{context_length + 1}. Add text, or choose a shorter context_length."
+        )
+
+
 class RandomWindows:
     """Training batches: in each epoch the text is cut into windows that are dealt out shuffled.
 
@@ -76,12 +96,7 @@ class RandomWindows:
     def __init__(
         self, tokens: Tokens, batch_size: int, context_length: int, generator: torch.Generator
     ) -> None:
-        n = len(tokens.ids)
-        if n < context_length + 1:
-            raise DataError(
-                f"The training text has {n} tokens; a context of {context_length} needs at least "
-                f"{context_length + 1}. Add text, or choose a shorter context_length."
-            )
+        check_length(tokens, context_length)
         self.epoch = 0  # complete passes over the text
         self._ids = tokens.ids
         self._batch_size = batch_size
@@ -93,8 +108,12 @@ class RandomWindows:
 
     def next(self) -> Batch:
         """The next batch: (B, T) inputs and targets."""
-        picked: list[Tensor] = []
-        missing = self._batch_size
+        return self.take(self._batch_size)
+
+    def take(self, rows: int) -> Batch:
+        """The next `rows` windows, (rows, T) inputs and targets."""
+        picked = [self._starts[:0]]
+        missing = rows
         while missing:
             if self._next == len(self._starts):
                 self._deal()
@@ -102,7 +121,7 @@ class RandomWindows:
             picked.append(part)
             self._next += len(part)
             missing -= len(part)
-        starts = picked[0] if len(picked) == 1 else torch.cat(picked)
+        starts = torch.cat(picked)
         windows = self._ids[starts.to(self._ids.device)[:, None] + self._reach]  # (B, T + 1)
         return Batch(windows[:, :-1].contiguous(), windows[:, 1:].contiguous())
 

@@ -14,7 +14,7 @@ from penjing.generate.inference import inference
 from penjing.generate.sampling import Sampler
 from penjing.generate.stop import StopStrings
 from penjing.model.base import LanguageModel
-from penjing.model.cache import KVCache
+from penjing.model.cache import Cache
 from penjing.tokenizer.stream import StreamDecoder
 from penjing.tokenizer.tokenizer import Tokenizer
 
@@ -28,7 +28,7 @@ def generate(
     prompt: str | Sequence[int],
     params: SamplingParams | None = None,
     *,
-    cache: KVCache | None = None,
+    cache: Cache | None = None,
     on_overflow: Overflow = "stop",
     stop_ids: Collection[int] | None = None,
 ) -> "Generation":
@@ -87,7 +87,7 @@ class Generation(Iterator[TokenStep]):
         tokenizer: Tokenizer,
         prompt_ids: Sequence[int],
         params: SamplingParams,
-        cache: KVCache,
+        cache: Cache,
         on_overflow: Overflow,
         stop_ids: Collection[int],
     ) -> None:

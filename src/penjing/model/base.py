@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from penjing.model.attention import causal_bias
-from penjing.model.cache import KVCache
+from penjing.model.cache import Cache, KVCache
 from penjing.model.config import ModelConfig
 from penjing.model.positions import POSITIONS, Rotation
 from penjing.model.trace import Tap
@@ -29,7 +29,7 @@ class LanguageModel(nn.Module, ABC):
     config: ModelConfig
 
     def forward(
-        self, ids: Tensor, positions: Tensor | None = None, cache: KVCache | None = None
+        self, ids: Tensor, positions: Tensor | None = None, cache: Cache | None = None
     ) -> Tensor:
         """Logits (B, T, V) of the token after each of `ids` (B, T).
 
@@ -40,7 +40,7 @@ class LanguageModel(nn.Module, ABC):
 
     @abstractmethod
     def hidden(
-        self, ids: Tensor, positions: Tensor | None = None, cache: KVCache | None = None
+        self, ids: Tensor, positions: Tensor | None = None, cache: Cache | None = None
     ) -> Tensor:
         """The last layer's output after the final norm, (B, T, C): what the head reads."""
 
@@ -48,7 +48,7 @@ class LanguageModel(nn.Module, ABC):
     def head(self, x: Tensor) -> Tensor:
         """(B, T, C) -> logits (B, T, V)."""
 
-    def new_cache(self, *, batch_size: int = 1, capacity: int | None = None) -> KVCache:
+    def new_cache(self, *, batch_size: int = 1, capacity: int | None = None) -> Cache:
         """An empty cache in the model's precision; by default for the whole context."""
         weight = next(self.parameters())
         return KVCache(
@@ -64,8 +64,8 @@ class LanguageModel(nn.Module, ABC):
         return sum(p.numel() for p in self.parameters())
 
 
-class Transformer(LanguageModel):
-    """The decoder-only frame that the families share: table look-up, blocks, norm, linear head."""
+class Stack(LanguageModel):
+    """The frame that the families share: table look-up, layers, norm, linear head."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -88,8 +88,16 @@ class Transformer(LanguageModel):
     def make_norm(self) -> nn.Module:
         """The family's normalisation of the residual stream."""
 
+    def head(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.logits(self.unembedding(x))
+        return logits
+
+
+class Transformer(Stack):
+    """The decoder-only Transformer: each layer attends to all tokens of the past at once."""
+
     def hidden(
-        self, ids: Tensor, positions: Tensor | None = None, cache: KVCache | None = None
+        self, ids: Tensor, positions: Tensor | None = None, cache: Cache | None = None
     ) -> Tensor:
         past = cache.length if cache is not None else 0
         causal = positions is None and past == 0
@@ -97,17 +105,13 @@ class Transformer(LanguageModel):
             positions = torch.arange(past, past + ids.size(1), device=ids.device)
         x = self.embedding(ids)  # (B, T, C)
         x = self.embedded(self.dropout(self.position.embed(x, positions)))
-        shared = self._shared(positions, cache, causal=causal, dtype=x.dtype)
+        shared = self._shared(positions, KVCache.expect(cache), causal=causal, dtype=x.dtype)
         for block in self.layers:
             x = block(x, shared)
         if cache is not None:
             cache.finish(ids.size(1))
         normed: Tensor = self.normed(self.norm(x))
         return normed
-
-    def head(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.logits(self.unembedding(x))
-        return logits
 
     def _shared(
         self, positions: Tensor, cache: KVCache | None, *, causal: bool, dtype: torch.dtype

@@ -8,27 +8,27 @@ penjing.json             ours: where the model comes from, one line an operation
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 
 from penjing.core.config import from_dict, to_dict
 from penjing.core.errors import CheckpointError, ConfigError
 from penjing.core.files import atomic_directory
 from penjing.model.base import LanguageModel
 from penjing.model.config import ModelConfig
-from penjing.model.families import FAMILIES, retie
-from penjing.model.tensor_files import SINGLE, TensorFiles, read_json
+from penjing.model.families import FAMILIES, rebuild, skeleton
+from penjing.model.tensor_files import SINGLE, TensorFiles, read_json, save_tensors
 from penjing.model.weights import check_headers, export_tensors, import_tensors
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.version import __version__
 
+CHECKPOINTS = "checkpoints"  # of a run: a directory for each saved step
 OWN_MODEL_TYPE = "penjing"  # a form that Hugging Face has no class for: it refuses, not guesses
 
 
@@ -57,11 +57,9 @@ class Checkpoint:
         Raises:
             CheckpointError: it is missing, damaged, half-written, or of a form unknown to us.
         """
-        path = Path(path)
+        path = model_directory(Path(path))
         if not path.is_dir():
             raise CheckpointError(f"There is no model directory {path}.")
-        if (path / "model" / "config.json").is_file():
-            path = path / "model"  # a run's directory
         config = read_config(path)
         return cls(path, config, read_lineage(path / "penjing.json"))
 
@@ -92,7 +90,7 @@ class Checkpoint:
         form = FAMILIES[self.config.family].hf
         ignore = form.ignore + (("lm_head.weight",) if self.config.tie_embeddings else ())
         files = TensorFiles(self.path, form.canonical)
-        shapes = {name: tuple(t.shape) for name, t in self._skeleton().state_dict().items()}
+        shapes = {name: tuple(t.shape) for name, t in skeleton(self.config).state_dict().items()}
         try:
             check_headers(files.headers, form.rules(self.config), shapes, ignore)
         except CheckpointError as error:
@@ -110,17 +108,26 @@ class Checkpoint:
         state = import_tensors(self.tensors(), FAMILIES[self.config.family].hf.rules(self.config))
         if self.config.tie_embeddings:
             state["unembedding.weight"] = state["embedding.weight"]
-        model = self._skeleton()
-        model.load_state_dict(state, assign=True)
-        if self.config.tie_embeddings:
-            retie(model)
+        model = rebuild(self.config, state)
         dtype = dtype or state["embedding.weight"].dtype  # one for all, if a file mixes them
         return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
-    def _skeleton(self) -> LanguageModel:
-        """The model's shapes without memory for them."""
-        with torch.device("meta"):
-            return FAMILIES[self.config.family].build(self.config)
+
+def model_directory(path: Path) -> Path:
+    """Where the model of a run lies; a model's own directory is itself.
+
+    It is model/, or the newest checkpoint where a kill left no model/.
+    """
+    if (path / "model" / "config.json").is_file():
+        return path / "model"
+    steps = saved_steps(path)
+    return steps[max(steps)] if steps else path
+
+
+def saved_steps(run: Path) -> dict[int, Path]:
+    """The whole checkpoints of a run, by step: what is not whole has another name."""
+    found = (re.fullmatch(r"step-(\d+)", path.name) for path in (run / CHECKPOINTS).glob("step-*"))
+    return {int(match[1]): run / CHECKPOINTS / match[0] for match in found if match}
 
 
 def read_config(path: Path) -> ModelConfig:
@@ -135,9 +142,9 @@ def read_config(path: Path) -> ModelConfig:
     try:
         if kind == OWN_MODEL_TYPE:
             return from_dict(ModelConfig, data["penjing"], where="penjing").resolve()
-        if kind not in FAMILIES:
-            known = ", ".join(FAMILIES)
-            raise CheckpointError(f"model_type {kind!r} is not one of ours ({known}).")
+        known = [name for name, family in FAMILIES.items() if family.hf.architecture]
+        if kind not in known:
+            raise CheckpointError(f"model_type {kind!r} is not one of ours ({', '.join(known)}).")
         form = FAMILIES[kind].hf
         for name, values in form.expected.items():
             if data.get(name, values[0]) not in values:
@@ -176,8 +183,9 @@ def save_checkpoint(
     lineage: tuple[Lineage, ...] = (),
     generation: Mapping[str, Any] | None = None,
     replace: bool = False,
+    beside: Callable[[Path], None] | None = None,
 ) -> Checkpoint:
-    """Write a model directory: whole, or not at all.
+    """Write a model directory: whole, or not at all. `beside` may add more files to it.
 
     Raises:
         StorageError: `path` exists and `replace` is false, or the disk refuses.
@@ -193,24 +201,15 @@ def save_checkpoint(
     else:
         data = {"model_type": OWN_MODEL_TYPE, "penjing": to_dict(config)}
     with atomic_directory(path, replace=replace) as folder:
-        try:
-            save_file(tensors, folder / SINGLE, metadata={"format": "pt"})
-            (folder / SINGLE).chmod(0o644)
-        except SafetensorError as error:
-            raise OSError(*_errno(error)) from error
+        save_tensors(tensors, folder / SINGLE, {"format": "pt"})
         tokenizer.save(folder, model_max_length=config.context_length)
         _write_json(folder / "config.json", data | ends | {"dtype": dtype})
         _write_json(folder / "generation_config.json", ends | dict(generation or {}))
         notes = {"version": __version__, "lineage": [asdict(row) for row in lineage]}
         _write_json(folder / "penjing.json", notes)
+        if beside is not None:
+            beside(folder)
     return Checkpoint.open(path)
-
-
-def _errno(error: SafetensorError) -> tuple[int, str]:
-    """safetensors hides the operating system's error number in its message."""
-    text = str(error)
-    number = text.rpartition("os error ")[2].partition(")")[0]
-    return (int(number) if number.isdigit() else 5), text
 
 
 def _write_json(file: Path, data: Mapping[str, Any]) -> None:

@@ -1,11 +1,12 @@
 """GPT-2 (Radford et al. 2019): LayerNorm, GELU, biases, learned positions, tied head."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from penjing.model.attention import attend
 from penjing.model.base import Pass, Transformer
 from penjing.model.config import ModelConfig
+from penjing.model.fused import gelu
+from penjing.model.fused_attention import joint_attention, pays
 from penjing.model.positions import rotate
 from penjing.model.trace import Tap
 
@@ -21,6 +22,9 @@ class Attention(nn.Module):
         self.weights = Tap()  # (B, H, Tq, Tk)
 
     def forward(self, x: Tensor, shared: Pass) -> Tensor:
+        dropout = self.config.dropout if self.training else 0.0
+        if pays(x, shared, dropout=dropout) and not self.weights.listening:
+            return self._in_one(x, shared)
         batch, length, width = x.shape
         qkv = self.qkv(x).view(batch, length, 3, self.config.n_head, self.config.head_dim)
         q, k, v = qkv.unbind(2)  # each (B, T, H, D)
@@ -29,9 +33,17 @@ class Attention(nn.Module):
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, H, T, D)
         if shared.cache is not None:
             k, v = shared.cache.append(self.layer, k, v)
-        dropout = self.config.dropout if self.training else 0.0
         y = attend(q, k, v, shared.bias, causal=shared.causal, dropout=dropout, tap=self.weights)
         mixed: Tensor = self.output(y.transpose(1, 2).reshape(batch, length, width))
+        return mixed
+
+    def _in_one(self, x: Tensor, shared: Pass) -> Tensor:
+        """The same attention as `forward` spells out, with its gradient written by hand."""
+        heads = self.config.n_head
+        y = joint_attention(
+            self.qkv(x), shared.bias, n_head=heads, n_kv_head=heads, rotation=shared.rotation
+        )
+        mixed: Tensor = self.output(y)
         return mixed
 
 
@@ -45,7 +57,7 @@ class FeedForward(nn.Module):
         self.activation = Tap()  # (B, T, n_inner)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.down(self.activation(F.gelu(self.up(x), approximate="tanh")))
+        y: Tensor = self.down(self.activation(gelu(self.up(x))))
         return y
 
 

@@ -12,7 +12,7 @@ from penjing.model.weights import Rule
 class HuggingFace:
     """Both directions between our configuration and tensors, and theirs."""
 
-    architecture: str  # the name of their class
+    architecture: str | None  # the name of their class; None: they have no such family
     native: Callable[[ModelConfig], bool]  # whether that class computes the same as ours
     to_config: Callable[[ModelConfig], dict[str, Any]]  # for config.json
     settings: Callable[[Mapping[str, Any]], dict[str, Any]]  # config.json -> ModelConfig's fields

@@ -6,6 +6,7 @@ from typing import Any
 from penjing.core.errors import CheckpointError
 from penjing.model.config import ModelConfig
 from penjing.model.hf import HuggingFace
+from penjing.model.hf_rope import rope_settings, rope_to_config
 from penjing.model.weights import Rule
 
 
@@ -27,8 +28,7 @@ def _to_config(config: ModelConfig) -> dict[str, Any]:
         "intermediate_size": config.n_inner,
         "hidden_act": "silu",
         "rms_norm_eps": config.norm_eps,
-        "rope_theta": config.rope_theta,  # read by transformers 4 and by llama.cpp's converter
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
+        **rope_to_config(config),
         "attention_dropout": config.dropout,
         "attention_bias": config.attention_bias,
         "tie_word_embeddings": config.tie_embeddings,
@@ -36,14 +36,12 @@ def _to_config(config: ModelConfig) -> dict[str, Any]:
 
 
 def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
-    _check_rope(data)
     kinds = set(data.get("layer_types") or ())
     if kinds - {"full_attention"}:
         raise CheckpointError(f"layer_types {sorted(kinds)} cannot be computed here.")
     n_head = data["num_attention_heads"]
     # Where it is not said, Qwen3 has 128, and Llama shares the width among the heads.
     head_dim = data.get("head_dim") or (128 if data["model_type"] == "qwen3" else 0)
-    rope = data.get("rope_parameters") or {}
     return {
         "vocab_size": data["vocab_size"],
         "context_length": data["max_position_embeddings"],
@@ -53,25 +51,12 @@ def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
         "n_kv_head": data.get("num_key_value_heads") or n_head,
         "head_dim": head_dim,
         "n_inner": data["intermediate_size"],
-        "rope_theta": rope.get("rope_theta", data.get("rope_theta", 10000.0)),
+        **rope_settings(data),
         "norm_eps": data.get("rms_norm_eps", 1e-6),
         "dropout": data.get("attention_dropout", 0.0),
         "attention_bias": data.get("attention_bias", False),
         "tie_embeddings": data.get("tie_word_embeddings", False),
     }
-
-
-def _check_rope(data: Mapping[str, Any]) -> None:
-    """Only the plain form, under the name of today (rope_parameters) or of before."""
-    for name in ("rope_parameters", "rope_scaling"):
-        rope = data.get(name) or {}
-        if not isinstance(rope, Mapping):
-            raise CheckpointError(f"{name} must be a table, got {rope!r}.")
-        kind = rope.get("rope_type", rope.get("type", "default"))
-        if kind != "default":
-            raise CheckpointError(
-                f"RoPE scaling {kind!r} cannot be computed here. Use a checkpoint without it."
-            )
 
 
 def _rules(config: ModelConfig) -> list[Rule]:

@@ -10,6 +10,7 @@ from penjing.model.base import LanguageModel
 InitName = Literal["scaled", "zero"]
 
 STD = 0.02
+RECURRENCE = "recurrent.weight"  # it is applied once for every token
 RESIDUAL = ("attention.output.weight", "feed_forward.down.weight")  # they write to the stream
 
 
@@ -21,12 +22,20 @@ def initialize(model: LanguageModel, init: InitName, generator: torch.Generator)
     write to the residual stream, so that its variance does not grow with depth (Radford et al.
     2019, section 2.3). "zero" starts those matrices, and an untied head, at zero: each block begins
     as the identity (Zhang et al. 2019, Fixup; Yang et al. 2022 for the head).
+
+    Both start the matrices of a recurrence orthogonal, gate by gate (Saxe et al. 2013), and an
+    LSTM's forget gate at 1, without which it learns to recall nothing far (Jozefowicz et al. 2015).
     """
     tied = model.config.tie_embeddings
     for name, parameter in model.named_parameters():
         residual = name.endswith(RESIDUAL)
         if name.endswith("bias"):
             nn.init.zeros_(parameter)
+            if model.config.family == "lstm":
+                nn.init.ones_(parameter.chunk(4)[1])  # the forget gate
+        elif name.endswith(RECURRENCE):
+            for gate in torch.split(parameter, parameter.size(1)):
+                nn.init.orthogonal_(gate, generator=generator)
         elif "norm" in name:
             nn.init.ones_(parameter)
         elif init == "zero" and (residual or (name == "unembedding.weight" and not tied)):

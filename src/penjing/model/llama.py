@@ -3,13 +3,13 @@
 Touvron et al. 2023 (Llama); Yang et al. 2025 (Qwen3), which adds a norm on queries and keys.
 """
 
-import torch
 from torch import Tensor, nn
 
-from penjing.model.attention import attend, short
+from penjing.model.attention import attend
 from penjing.model.base import Pass, Transformer
 from penjing.model.config import ModelConfig
-from penjing.model.fused import normed_attention, rms_norm, swiglu
+from penjing.model.fused import rms_norm, swiglu
+from penjing.model.fused_attention import joint_attention, pays
 from penjing.model.positions import rotate
 from penjing.model.trace import Tap
 
@@ -39,7 +39,8 @@ class Attention(nn.Module):
         self.weights = Tap()  # (B, H, Tq, Tk)
 
     def forward(self, x: Tensor, shared: Pass) -> Tensor:
-        if self._by_hand(x, shared):
+        dropout = self.config.dropout if self.training else 0.0
+        if pays(x, shared, dropout=dropout) and not self.weights.listening:
             return self._in_one(x, shared)
         batch, length, _ = x.shape
         n_head, n_kv_head = self.config.n_head, self.config.n_kv_head
@@ -52,34 +53,20 @@ class Attention(nn.Module):
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # (B, heads, T, D)
         if shared.cache is not None:
             k, v = shared.cache.append(self.layer, k, v)
-        dropout = self.config.dropout if self.training else 0.0
         y = attend(q, k, v, shared.bias, causal=shared.causal, dropout=dropout, tap=self.weights)
         mixed: Tensor = self.output(y.transpose(1, 2).reshape(batch, length, -1))
         return mixed
 
-    def _by_hand(self, x: Tensor, shared: Pass) -> bool:
-        """Whether this is training on a CPU with short windows, which has a faster form."""
-        return (
-            self.config.family == "qwen3"
-            and self.config.dropout == 0
-            and shared.rotation is not None
-            and shared.causal
-            and shared.cache is None
-            and short(x)
-            and torch.is_grad_enabled()
-            and not self.weights.listening
-        )
-
     def _in_one(self, x: Tensor, shared: Pass) -> Tensor:
         """The same attention as `forward` spells out, with its gradient written by hand."""
-        assert shared.rotation is not None
-        y = normed_attention(
+        qwen3 = self.config.family == "qwen3"
+        y = joint_attention(
             self.qkv(x),
-            self.q_norm.weight,
-            self.k_norm.weight,
-            shared.rotation,
             shared.bias,
+            n_head=self.config.n_head,
             n_kv_head=self.config.n_kv_head,
+            norms=(self.q_norm.weight, self.k_norm.weight) if qwen3 else None,
+            rotation=shared.rotation,
             eps=self.config.norm_eps,
         )
         mixed: Tensor = self.output(y)

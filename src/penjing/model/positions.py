@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from penjing.core.errors import ConfigError
 from penjing.core.table import Table
+from penjing.model import rope
 from penjing.model.config import ModelConfig
 
 Rotation = tuple[Tensor, Tensor]  # cos, and sin with its sign: each (T, 1, D)
@@ -48,7 +49,8 @@ class Learned(PositionEncoding):
         self.table = nn.Embedding(config.context_length, config.n_embd)
 
     def embed(self, x: Tensor, positions: Tensor) -> Tensor:
-        if positions.numel() and int(positions.max()) >= self.table.num_embeddings:
+        looking = not torch.compiler.is_compiling()  # it would cut the compiled graph in two
+        if looking and positions.numel() and int(positions.max()) >= self.table.num_embeddings:
             raise ConfigError(
                 f"Position {int(positions.max())} was asked for, but learned positions end at "
                 f"{self.table.num_embeddings - 1}. Use a shorter text, or train with a longer "
@@ -77,14 +79,15 @@ class Rotary(PositionEncoding):
     """RoPE: pairs of channels turn with the position (Su et al. 2021).
 
     A score then depends on the distance of query and key alone. The pairs are channel i and
-    i + D/2, as in the Llama checkpoints of Hugging Face.
+    i + D/2, as in the Llama checkpoints of Hugging Face. How fast each turns: `penjing.model.rope`.
     """
 
     def rotation(self, positions: Tensor, dtype: torch.dtype) -> Rotation:
-        width = self.config.head_dim
-        exponent = torch.arange(0, width, 2, device=positions.device).float() / width
-        angles = positions[:, None].float() * self.config.rope_theta**-exponent  # (T, D/2)
-        cos, sin = angles.cos(), angles.sin()
+        angles = positions[:, None].float() * rope.frequencies(self.config, positions.device)
+        sharpness = rope.sharpness(self.config)
+        cos, sin = angles.cos(), angles.sin()  # (T, D/2)
+        if sharpness != 1:
+            cos, sin = cos * sharpness, sin * sharpness
         cos, sin = torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)  # (T, D)
         return cos.to(dtype)[:, None], sin.to(dtype)[:, None]
 

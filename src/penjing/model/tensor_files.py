@@ -1,5 +1,6 @@
 """safetensors files, one or several shards, as a table of tensors that stay on disk."""
 
+import errno
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from penjing.core.errors import CheckpointError
@@ -34,6 +36,7 @@ class TensorFiles(Mapping[str, Tensor]):
     def __init__(self, folder: Path, canonical: Callable[[str], str]) -> None:
         index = folder / INDEX
         names = _shards(index) if index.exists() else [SINGLE]
+        self.paths = tuple(folder / name for name in names)
         self.headers: dict[str, Header] = {}
         self._where: dict[str, tuple[Path, str]] = {}
         for name in names:
@@ -77,6 +80,22 @@ def _open(path: Path) -> Iterator[Any]:
         raise CheckpointError(
             f"{path} is damaged or was written only in part ({error}). Restore it from a copy."
         ) from error
+
+
+def save_tensors(
+    tensors: Mapping[str, Tensor], file: Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write one safetensors file, readable by all as the umask of the system would have it.
+
+    Raises:
+        OSError: the disk refuses, with its number, which safetensors hides in its message.
+    """
+    try:
+        save_file(dict(tensors), file, metadata=dict(metadata or {}) or None)
+        file.chmod(0o644)
+    except SafetensorError as error:
+        number = str(error).rpartition("os error ")[2].partition(")")[0]
+        raise OSError(int(number) if number.isdigit() else errno.EIO, str(error)) from error
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -82,6 +82,10 @@ class Tokenizer:
         settings = read_settings(file.parent)
         return cls(read(file), settings, source=str(file))
 
+    def with_text(self, text: str) -> "Tokenizer":
+        """A tokenizer of another tokenizer.json with the settings and roles of this one."""
+        return Tokenizer(text, self._settings)
+
     def save(self, folder: str | Path, *, model_max_length: int | None = None) -> None:
         """Write tokenizer.json and tokenizer_config.json, such that `transformers` agrees.
 

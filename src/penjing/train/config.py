@@ -57,20 +57,25 @@ class TrainConfig:
 
     steps: int = 1000  # optimizer steps
     batch_size: int = 32  # sequences in one optimizer step
-    micro_batch_size: int = 0  # sequences computed at once (gradient accumulation); 0: all
+    micro_batch_size: int = 0  # sequences computed at once (gradient accumulation); 0: what fits
     short_contexts: tuple[int, ...] = ()  # shorter windows to begin with, such as 64 128
     short_fraction: float = 0.5  # of the steps, shared equally by those lengths
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     init: Literal["scaled", "zero"] = "scaled"  # of the matrices that write to the residual stream
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of weights; masters are float32
+    compile: bool = False  # torch.compile: takes a minute at first, pays on a GPU and in long runs
+    parallel: Literal["ddp", "fsdp"] = "ddp"  # under torchrun: whole models, or one in shards
     device: str = "auto"  # a GPU if there is one, else the CPU
     threads: int = 0  # CPU threads; 0: as many as there are processors
     seed: int = 0  # of weights, batches, dropout and samples
     log_every: int = 10  # steps between two "step" events
     eval_every: int = 200  # steps between two passes over the validation split; 0: at the end
     sample_every: int = 0  # steps between two samples; 0: at the end
-    save_every: int = 0  # steps between two checkpoints; 0: at the end
+    save_every: int = 0  # steps between two checkpoints; 0: by itself, in under 1 % of the time
+    keep: int = 2  # newest checkpoints that are kept, beside the best
+    on_nonfinite: Literal["stop", "skip", "rollback"] = "stop"  # when a loss is no longer a number
+    health_every: int = 0  # steps between two looks at each layer; 0: with each evaluation
     sample_prompt: str = ""  # what a sample continues
     sample_tokens: int = 100  # length of a sample
 
@@ -111,8 +116,38 @@ _RANGES = {
     "eval_every": (0, 1e12),
     "sample_every": (0, 1e12),
     "save_every": (0, 1e12),
+    "keep": (1, 1e6),
+    "health_every": (0, 1e12),
     "sample_tokens": (1, 1e9),
 }
+
+
+@dataclass(frozen=True)
+class StartConfig:
+    """A model to go on from, instead of random weights."""
+
+    model: str = ""  # a run or a model directory; empty: from scratch
+    context_length: int = 0  # another one than the model's; 0: the model's
+    new_tokens: int = 0  # how many the tokenizer learns from the new text
+    replay: tuple[str, ...] = ()  # text of the kind that it knows already, mixed in
+    replay_fraction: float = 0.1  # of the tokens of each step; 0: the replay text is only measured
+
+    def check(self) -> None:
+        """Raises ConfigError for values that cannot work."""
+        if not self.model and self != StartConfig():
+            raise ConfigError(
+                "The settings start.* belong to a model to go on from: name one with start.model "
+                "(--from)."
+            )
+        for name in ("context_length", "new_tokens"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"start.{name} must be at least 0, got {getattr(self, name)}.")
+        if not 0 <= self.replay_fraction < 1:
+            raise ConfigError(
+                f"start.replay_fraction must be from 0 to below 1, got {self.replay_fraction}."
+            )
+        if self.replay_fraction != StartConfig.replay_fraction and not self.replay:
+            raise ConfigError("start.replay_fraction needs start.replay: which text to mix in.")
 
 
 @dataclass(frozen=True)
@@ -123,3 +158,4 @@ class PretrainConfig:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    start: StartConfig = field(default_factory=StartConfig)

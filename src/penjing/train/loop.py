@@ -4,38 +4,25 @@ It knows nothing of text or of methods: an `Objective` brings batches and a loss
 what lies beside the steps.
 """
 
-import math
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from penjing.core.errors import TrainingError
-from penjing.core.events import Event, Listener
-from penjing.data.batches import Batch
 from penjing.evaluate.loss import LossReport
 from penjing.model.base import LanguageModel
 from penjing.train.config import TrainConfig
+from penjing.train.distributed import SINGLE
+from penjing.train.gradients import Gradients, finite
+from penjing.train.nonfinite import BadSteps
 from penjing.train.objectives import Objective
-from penjing.train.optimizers import build_optimizer
+from penjing.train.parallel import Replica, replicate
+from penjing.train.progress import Hooks, Progress
 from penjing.train.schedule import rate
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """What the loop calls beside its steps."""
-
-    evaluate: Callable[[], LossReport]
-    sample: Callable[[], str]
-    save: Callable[[int, LossReport | None], Path]  # step, and how its weights were evaluated
-    tell: Listener
+from penjing.train.state import TrainingState, capture, put_back
 
 
 @dataclass(frozen=True)
@@ -46,167 +33,86 @@ class Outcome:
     seconds: float  # of training steps alone, without evaluation, samples and saving
     report: LossReport | None  # of the last weights; none if they were not evaluated
     interrupted: bool
+    best_step: int | None = None  # the evaluated step of the least loss
+    best_loss: float | None = None
+    save_seconds: float = 0.0  # of all saving
 
 
-def train(model: LanguageModel, objective: Objective, config: TrainConfig, hooks: Hooks) -> Outcome:
-    """Train `model` in place for `config.steps` steps, or until Ctrl-C.
+def train(
+    model: LanguageModel,
+    objective: Objective,
+    config: TrainConfig,
+    hooks: Hooks,
+    *,
+    resume: TrainingState | None = None,
+    restore_data: bool = True,
+    replica: Replica | None = None,
+) -> Outcome:
+    """Train `model` in place until `config.steps` steps are done, or until Ctrl-C.
+
+    With `resume` the run goes on from there, as if it had never stopped: on the CPU, with as many
+    threads, losses and weights are the same to the last bit. `restore_data=False` leaves the place
+    in the data alone, for a text that has changed.
+
+    `replica` is the model as one of several processes holds it. All of them call this together.
 
     Ctrl-C ends the run when the work at hand is done; then it is saved, so that nothing is lost. A
     second one raises KeyboardInterrupt at once.
 
     Raises:
-        TrainingError: the loss or a gradient is no longer a number. The weights are not updated.
+        TrainingError: the loss or a gradient is no longer a number, and the settings say to stop,
+            or this does not end. The weights are not updated.
+        CheckpointError: `resume` belongs to another model or optimizer.
     """
-    optimizer = build_optimizer(model, config.optimizer)
-    progress = _Progress(config, hooks)
+    replica = replica or replicate(model, config, SINGLE)
+    optimizer = replica.optimizer(config.optimizer)
+    gradients = Gradients(replica)
+    world = replica.world
+    progress = Progress(config, hooks, gradients)
+    if resume is not None:
+        put_back(resume, optimizer, objective if restore_data else None, world)
+        progress.restore(resume.counters)
+
+    def snapshot(counters: Mapping[str, Any]) -> TrainingState:
+        return capture(optimizer, objective, counters, world)
+
     model.train()
+    bad = BadSteps(replica, objective, optimizer, config, progress)
     with _interrupt_flag() as interrupt:
-        for step in range(config.steps):
+        if progress.owes_side_work:
+            progress.side_work(snapshot)
+        while not progress.complete:
+            step = progress.done
+            factor = rate(step, config.steps, config.schedule)
             with progress.timed_step():
                 batch = objective.batch(step)
-                loss, norm = backward(model, objective, batch, config)
-                if not (math.isfinite(loss) and math.isfinite(norm)):
-                    raise _diverged(step + 1, loss, norm)
-                factor = rate(step, config.steps, config.schedule)
-                optimizer.step(factor)
-                for parameter in model.parameters():
-                    parameter.grad = None
-            progress.after_step(step + 1, batch, loss, norm, factor)
-            if not interrupt.is_set() or progress.complete:
-                progress.side_work()
-            if interrupt.is_set():
+                loss = gradients.fill(objective, batch, config.micro_batch_size)
+                norm = gradients.norm()
+                good = finite(loss, norm)
+                if good:
+                    gradients.clip(norm, config.optimizer.grad_clip)
+                    optimizer.step(factor)
+                gradients.clear()
+            if good:
+                bad.forget()
+                progress.after_step(batch, loss, norm, factor)
+            else:
+                bad.deal_with(batch, loss, norm)
+            if not world.any(interrupt.is_set()) or progress.complete:
+                progress.side_work(snapshot)
+            if world.any(interrupt.is_set()):
                 break
-        interrupted = not progress.complete
-        if interrupted:
-            progress.save()
-    return Outcome(progress.done, progress.seconds, progress.report, interrupted)
-
-
-def backward(
-    model: LanguageModel, objective: Objective, batch: Batch, config: TrainConfig
-) -> tuple[float, float]:
-    """Fill the gradients: the batch's mean loss, and the norm of all gradients before clipping.
-
-    With a micro-batch size, gradients are summed over parts of the batch, each weighted by its
-    share of the targets: the same step in less memory.
-    """
-    total = 0.0
-    for part, weight in _micro_batches(batch, config.micro_batch_size):
-        loss = objective.loss(model, part)
-        (loss if weight == 1 else loss * weight).backward()  # type: ignore[no-untyped-call]
-        total += weight * loss.item()
-    limit = config.optimizer.grad_clip or math.inf
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
-    return total, float(norm)
-
-
-def _diverged(step: int, loss: float, norm: float) -> TrainingError:
-    return TrainingError(
-        f"The run diverged at step {step}: the loss is {loss:g} and the gradient's norm {norm:g}. "
-        "Lower train.optimizer.lr and train.optimizer.muon_lr, or lengthen "
-        "train.schedule.warmup_steps. A checkpoint that was saved before is untouched."
+        if progress.saved != progress.done:  # Ctrl-C; or a kill after the last step
+            progress.save(snapshot)
+    return Outcome(
+        steps=progress.done,
+        seconds=progress.seconds,
+        report=progress.report,
+        interrupted=not progress.complete,
+        best_step=progress.best_step or None,
+        best_loss=progress.best_loss if progress.best_step else None,
+        save_seconds=progress.save_seconds,
     )
-
-
-def _micro_batches(batch: Batch, size: int) -> Iterator[tuple[Batch, float]]:
-    """Parts of a batch, each with its share of the targets; the shares sum to 1."""
-    if not 0 < size < len(batch.inputs):
-        yield batch, 1.0
-        return
-    n_targets = _count(batch.targets)
-    for i in range(0, len(batch.inputs), size):
-        part = Batch(batch.inputs[i : i + size], batch.targets[i : i + size])
-        if count := _count(part.targets):
-            yield part, count / n_targets
-
-
-def _count(targets: Tensor) -> int:
-    return int((targets >= 0).sum())
-
-
-class _Progress:
-    """Counts steps and seconds, and does what is due beside them."""
-
-    def __init__(self, config: TrainConfig, hooks: Hooks) -> None:
-        self._config, self._hooks = config, hooks
-        self._tokens = 0
-        self._side_seconds: dict[str, float] = {}  # of the last evaluation, sample and save
-        self.done = 0  # steps
-        self.seconds = 0.0
-        self.report: LossReport | None = None  # of the weights as they are now
-
-    @property
-    def complete(self) -> bool:
-        return self.done == self._config.steps
-
-    @contextmanager
-    def timed_step(self) -> Iterator[None]:
-        begin = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - begin
-
-    def after_step(self, step: int, batch: Batch, loss: float, norm: float, factor: float) -> None:
-        self.done, self.report = step, None
-        self._tokens += batch.targets.numel()
-        if step == 1 or step % self._config.log_every == 0 or self.complete:
-            self._tell(
-                "step",
-                step=step,
-                steps=self._config.steps,
-                loss=loss,
-                rate=factor,
-                grad_norm=norm,
-                tokens_per_second=self._tokens / self.seconds,
-                seconds=self.seconds,
-                eta=self._eta(),
-            )
-
-    def side_work(self) -> None:
-        """Evaluate, save and sample, each when it is due; all of them after the last step."""
-        config = self._config
-        if self._due(config.eval_every):
-            with self._side("eval"):
-                self.report = self._hooks.evaluate()
-            seconds = self._side_seconds["eval"]
-            self._tell("eval", step=self.done, **asdict(self.report), seconds=seconds)
-        if self._due(config.save_every):
-            self.save()
-        if self._due(config.sample_every):
-            with self._side("sample"):
-                text = self._hooks.sample()
-            self._tell("sample", step=self.done, prompt=config.sample_prompt, text=text)
-
-    def save(self) -> None:
-        with self._side("save"):
-            path = self._hooks.save(self.done, self.report)
-        self._tell("save", step=self.done, path=str(path))
-
-    def _due(self, every: int) -> bool:
-        return self.complete or (every > 0 and self.done % every == 0)
-
-    @contextmanager
-    def _side(self, name: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        yield
-        self._side_seconds[name] = time.perf_counter() - begin
-
-    def _eta(self) -> float:
-        """Seconds left, with the evaluations, samples and saves that are still to come."""
-        config = self._config
-        left = config.steps - self.done
-        every = {
-            "eval": config.eval_every,
-            "sample": config.sample_every,
-            "save": config.save_every,
-        }
-        side = sum(
-            (1 + (left - 1) // every[name] if every[name] else 1) * seconds
-            for name, seconds in self._side_seconds.items()
-        )
-        return left * self.seconds / self.done + (side if left else 0.0)
-
-    def _tell(self, kind: str, /, **data: object) -> None:
-        self._hooks.tell(Event(kind, data))
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 There is one training loop. A method (next token, and later SFT, DPO, distillation) is an objective.
 """
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,17 +14,30 @@ from penjing.model.base import LanguageModel
 from penjing.train.curriculum import Curriculum
 
 
-class Objective(Protocol):
+class Objective(ABC):
     """What the loop needs of a method."""
 
+    @abstractmethod
     def batch(self, step: int) -> Batch:
         """The batch of step 0 .. steps - 1, of the full size of one optimizer step."""
 
+    @abstractmethod
     def loss(self, model: LanguageModel, batch: Batch) -> Tensor:
         """The mean loss over the batch's targets, a scalar to differentiate."""
 
+    def state(self) -> dict[str, Tensor]:
+        """Its place in the data and in its random numbers; nothing if `batch(step)` tells all."""
+        return {}
 
-class NextToken:
+    def restore(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027 (nothing is a choice)
+        """Go on from a `state`.
+
+        Raises:
+            DataError: it belongs to another text.
+        """
+
+
+class NextToken(Objective):
     """Maximum likelihood: at every position at once, the cross-entropy of the token that follows.
 
     The causal mask lets one forward pass be T predictions, each from its own past.
@@ -34,6 +48,12 @@ class NextToken:
 
     def batch(self, step: int) -> Batch:
         return self._curriculum.batch(step)
+
+    def state(self) -> dict[str, Tensor]:
+        return self._curriculum.state()
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self._curriculum.restore(state)
 
     def loss(self, model: LanguageModel, batch: Batch) -> Tensor:
         device = next(model.parameters()).device

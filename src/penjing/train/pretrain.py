@@ -1,46 +1,28 @@
-"""Text -> tokenizer -> tokens -> trained model: one run, from settings to a checkpoint."""
+"""Text -> tokenizer -> tokens -> trained model: one run, begun anew or gone on with."""
 
-import hashlib
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from penjing.core.config import to_dict
-from penjing.core.errors import ConfigError
-from penjing.core.events import Listener
+from penjing.core.errors import CheckpointError, DataError, TrainingError
+from penjing.core.events import Listener, read_events, settled
 from penjing.core.files import check_free
-from penjing.core.types import SamplingParams
-from penjing.data.batches import Tokens, encode_documents
-from penjing.data.documents import Split, split_documents
-from penjing.data.readers import read_documents
-from penjing.evaluate.baselines import baselines
-from penjing.evaluate.loss import LossReport, evaluate_loss
-from penjing.generate.engine import generate
-from penjing.generate.load import DEFAULTS
 from penjing.model.base import LanguageModel
-from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
-from penjing.model.families import build_model
-from penjing.model.runtime import (
-    default_threads,
-    fast_bfloat16,
-    keep_freed_memory,
-    memory_errors,
-    pick_device,
-)
-from penjing.tokenizer.tokenizer import Tokenizer
-from penjing.tokenizer.train import train_tokenizer
+from penjing.model.checkpoint import Checkpoint
+from penjing.model.runtime import default_threads, keep_freed_memory, memory_errors, pick_device
+from penjing.train.checkpoints import TRAINING, Checkpoints
 from penjing.train.config import PretrainConfig, TrainConfig
-from penjing.train.curriculum import Curriculum
-from penjing.train.loop import Hooks, Outcome, train
-from penjing.train.objectives import NextToken
-from penjing.train.run import Journal, Run, run_folder
-
-EVAL_TOKENS = 8192  # tokens of one forward pass in evaluation
+from penjing.train.distributed import SINGLE, World, join
+from penjing.train.doctor.doctor import Doctor
+from penjing.train.prepare import Prepared, check, new_model, prepare, training_dtype
+from penjing.train.run import LOG, Journal, Run, new_run, old_run, read_settings
+from penjing.train.state import TrainingState, load_state
+from penjing.train.work import Work
 
 
 def pretrain(config: PretrainConfig, *, out: str | Path, listeners: Sequence[Listener] = ()) -> Run:
@@ -54,179 +36,176 @@ def pretrain(config: PretrainConfig, *, out: str | Path, listeners: Sequence[Lis
         DataError, TokenizerError, ConfigError, TrainingError: see their texts.
         GenerationError: `train.sample_prompt` cannot be used.
     """
-    begin = time.perf_counter()
-    config.data.check()
-    config.train.check()
-    out = Path(out)
-    replace(config.model, vocab_size=config.model.vocab_size or 1).resolve()
-    pick_device(config.train.device)
-    check_free(out)
+    check(config)
+    with join(config.train.device) as world:
+        world.main_first(lambda: check_free(Path(out)))
+        tell = Journal(listeners if world.is_main else ())
+        tell.doctor = Doctor(config.train)
+        prepared = prepare(config, tell, world=world)
+        with _session(config.train, world):
+            size = _foresee(config, prepared, Path(out), tell, world)
+            model = new_model(config, prepared)
+            work = Work(config, prepared, model, Path(out), tell, world, micro_batch_size=size)
+            work.begin()
+            with new_run(work.out, config, tell) if world.is_main else nullcontext():
+                return work.run()
+
+
+def dry_run(config: PretrainConfig, *, listeners: Sequence[Listener] = ()) -> None:
+    """Tell what `pretrain` would need: memory, time, disk. Nothing is trained or written.
+
+    Raises:
+        As `pretrain`.
+    """
+    check(config)
     tell = Journal(listeners)
-    split = _read(config, tell)
-    tokenizer = _tokenizer(config, split, tell)
-    training = encode_documents(split.train, tokenizer)
-    validation = encode_documents(split.validation, tokenizer)
-    keep_freed_memory()
-    with _threads(config.train.threads), torch.random.fork_rng(), memory_errors():
-        torch.manual_seed(config.train.seed)  # dropout draws from torch's own generator
-        model = _model(config, tokenizer, tell)
-        generator = torch.Generator().manual_seed(config.train.seed + 1)
-        length = model.config.context_length
-        objective = NextToken(Curriculum(training, config.train, length, generator))
-        generate(model, tokenizer, config.train.sample_prompt, _sampling(config.train)).close()
-        tell("start", **_plan(config.train, model, training, validation))
-        with run_folder(out, config, tell):
-            hooks = _hooks(config, model, tokenizer, training, validation, out, tell)
-            outcome = train(model, objective, config.train, hooks)
-            figures = _figures(outcome) | {
-                "total_seconds": time.perf_counter() - begin,
-                "path": str(out),
-            }
-            tell("done", **figures)
-    return Run(out, Checkpoint.open(out / "model"), figures)
+    prepared = prepare(config, tell)
+    with _session(config.train, SINGLE):
+        _foresee(config, prepared, Path(), tell, SINGLE)
+        Work(config, prepared, new_model(config, prepared), Path(), tell, SINGLE).begin()
 
 
-def _read(config: PretrainConfig, tell: Journal) -> Split:
-    documents = read_documents(config.data.sources, listener=tell.emit)
-    split = split_documents(
-        documents,
-        validation_fraction=config.data.validation_fraction,
-        exact=config.data.exact_split,
-    )
-    sizes = {
-        name: sum(len(d.text.encode()) for d in part)
-        for name, part in (("train", split.train), ("validation", split.validation))
-    }
-    tell(
-        "data",
-        documents=len(documents),
-        characters=sum(len(d.text) for d in documents),
-        bytes=sum(sizes.values()),
-        train_bytes=sizes["train"],
-        validation_bytes=sizes["validation"],
-        duplicates=split.duplicates,
-        sources=list(config.data.sources),
-    )
-    return split
+def resume(
+    path: str | Path, *, listeners: Sequence[Listener] = (), accept_changed_data: bool = False
+) -> Run:
+    """Go on with an interrupted run from its last whole checkpoint, with the settings it has.
+
+    On the CPU, with as many threads, losses and weights are the same to the last bit as if it had
+    never stopped. A run that was killed before its first checkpoint begins anew.
+
+    Args:
+        accept_changed_data: go on although the text is no longer the same; the place in it is lost.
+
+    Raises:
+        CheckpointError: there is no run, or it is damaged, or its checkpoint is another run's.
+        DataError: the text has changed.
+        TrainingError: the run is complete.
+        StorageError: another process works on it.
+    """
+    path = Path(path)
+    config = read_settings(path)
+    check(config)
+    with join(config.train.device) as world, ExitStack() as opened:
+        tell = Journal(listeners if world.is_main else ())
+        checkpoints = Checkpoints(path, keep=config.train.keep)
+        if world.is_main:
+            opened.enter_context(old_run(path, tell))
+            checkpoints.sweep()
+        world.barrier()
+        if is_complete(path):
+            raise TrainingError(
+                f"The run in {path} is complete: {config.train.steps} steps. To train its model "
+                "further, start a new run from it with --from."
+            )
+        saved = _Saved.newest(checkpoints, config, world)
+        tell("resume", step=saved.step if saved else 0, path=str(saved.path) if saved else "")
+        previous = saved.checkpoint if saved else None
+        prepared = prepare(config, tell, saved=previous, world=world)
+        same = saved is None or saved.state.counters["data"] == prepared.fingerprint
+        if not (same or accept_changed_data):
+            raise DataError(
+                f"The text of {', '.join(config.data.sources)} is no longer the one that the run "
+                f"in {path} was trained on (its SHA-256 differs). Bring it back; or say "
+                "--accept-changed-data, and the run goes on with the text as it is now."
+            )
+        with _session(config.train, world):
+            if saved:  # in parts of another size, sums would be rounded in another way
+                size = int(saved.state.counters["micro_batch_size"])
+            else:
+                size = _foresee(config, prepared, path, tell, world)
+            model = saved.load_model(config) if saved else new_model(config, prepared)
+            work = Work(config, prepared, model, path, tell, world, micro_batch_size=size)
+            work.begin()
+            return work.run(saved.state if saved else None, restore_data=same)
 
 
-def _tokenizer(config: PretrainConfig, split: Split, tell: Journal) -> Tokenizer:
-    begin = time.perf_counter()
-    tokenizer = train_tokenizer((d.text for d in split.train), config.tokenizer)
-    probe = split.validation[0].text[:100_000]
-    tell(
-        "tokenizer",
-        kind=config.tokenizer.kind,
-        vocab_size=tokenizer.vocab_size,
-        seconds=time.perf_counter() - begin,
-        bytes_per_token=len(probe.encode()) / max(1, len(tokenizer.encode(probe))),
-    )
-    return tokenizer
+@dataclass(frozen=True)
+class _Saved:
+    """The checkpoint that a run goes on from."""
+
+    path: Path
+    checkpoint: Checkpoint
+    state: TrainingState
+
+    @property
+    def step(self) -> int:
+        return int(self.state.counters["step"])
+
+    @classmethod
+    def newest(
+        cls, checkpoints: Checkpoints, config: PretrainConfig, world: World
+    ) -> "_Saved | None":
+        path = checkpoints.newest()
+        if path is None:
+            return None
+        saved = cls(path, Checkpoint.open(path), load_state(path / TRAINING, world))
+        lineage = saved.checkpoint.lineage
+        differing = differences(lineage[-1].settings if lineage else {}, to_dict(config))
+        if differing:
+            raise CheckpointError(
+                f"{path} belongs to a run with other settings ({', '.join(differing[:5])}). Move "
+                "it away, or bring back the config.json that it was made with."
+            )
+        return saved
+
+    def load_model(self, config: PretrainConfig) -> LanguageModel:
+        device = pick_device(config.train.device)
+        dtype = training_dtype(config.train, device)
+        return self.checkpoint.load_model(device=device, dtype=dtype).requires_grad_(True)
 
 
-def _model(config: PretrainConfig, tokenizer: Tokenizer, tell: Journal) -> LanguageModel:
-    device = pick_device(config.train.device)
-    vocab_size = config.model.vocab_size or tokenizer.vocab_size
-    if vocab_size < tokenizer.vocab_size:
-        raise ConfigError(
-            f"model.vocab_size is {vocab_size}, but the tokenizer has {tokenizer.vocab_size} "
-            "tokens. Leave it out: it follows from the tokenizer."
-        )
-    shape = replace(config.model, vocab_size=vocab_size)
-    model = build_model(shape, seed=config.train.seed, init=config.train.init)
-    half = config.train.precision == "bfloat16" or (
-        config.train.precision == "auto" and fast_bfloat16(device)
-    )
-    model.to(device=device, dtype=torch.bfloat16 if half else torch.float32)
-    c = model.config
-    tell(
-        "model",
-        family=c.family,
-        n_layer=c.n_layer,
-        n_embd=c.n_embd,
-        n_head=c.n_head,
-        n_kv_head=c.n_kv_head,
-        context_length=c.context_length,
-        vocab_size=c.vocab_size,
-        parameters=model.n_parameters(),
-        dtype="bfloat16" if half else "float32",
-        device=str(device),
-        threads=torch.get_num_threads(),
-    )
-    return model
+def _foresee(
+    config: PretrainConfig, prepared: Prepared, out: Path, tell: Journal, world: World
+) -> int:
+    """Tell the forecast; the micro-batch size that fits in the memory, 0 if the whole batch does.
+
+    For several processes nothing is foreseen: what they share of a machine is not known here.
+
+    Raises:
+        TrainingError: not even one window fits.
+    """
+    if not world.is_single:
+        return config.train.micro_batch_size
+    from penjing.train.forecast import forecast
+
+    found = forecast(config, prepared, folder=out)
+    tell("forecast", **found.event_data())
+    size = found.micro_batch_size
+    return size if size < config.train.batch_size else 0
 
 
-def _plan(
-    config: TrainConfig, model: LanguageModel, training: Tokens, validation: Tokens
-) -> dict[str, Any]:
-    per_step = config.batch_size * model.config.context_length
-    floor = baselines(validation, model.config.vocab_size)
-    return {
-        "steps": config.steps,
-        "batch_size": config.batch_size,
-        "tokens_per_step": per_step,
-        "train_tokens": len(training.ids),
-        "validation_tokens": len(validation.ids),
-        "epochs": config.steps * per_step / len(training.ids),
-        "unigram_bits_per_byte": floor.unigram.bits_per_byte,
-    }
+def is_complete(path: str | Path) -> bool:
+    """Whether the run there has done all its steps, and has said so.
+
+    Raises:
+        DataError: its log is damaged.
+    """
+    log = settled(read_events(Path(path) / LOG))
+    return any(e.kind == "done" and not e.data["interrupted"] for e in log)
 
 
-def _hooks(
-    config: PretrainConfig,
-    model: LanguageModel,
-    tokenizer: Tokenizer,
-    training: Tokens,
-    validation: Tokens,
-    out: Path,
-    tell: Journal,
-) -> Hooks:
-    """What the loop does beside its steps, for a model of text."""
-    data = hashlib.sha256(training.ids.numpy().tobytes()).hexdigest()
-
-    def evaluate() -> LossReport:
-        length = model.config.context_length
-        batch_size = max(1, EVAL_TOKENS // length)
-        return evaluate_loss(model, validation, context_length=length, batch_size=batch_size)
-
-    def sample() -> str:
-        steps = generate(model, tokenizer, config.train.sample_prompt, _sampling(config.train))
-        return "".join(step.text for step in steps)
-
-    def save(step: int, report: LossReport | None) -> Path:
-        figures: dict[str, Any] = {"step": step}
-        if report is not None:
-            figures |= {"loss": report.loss, "bits_per_byte": report.bits_per_byte}
-        lineage = Lineage("pretrain", settings=to_dict(config), data=data, figures=figures)
-        path = out / "model"
-        save_checkpoint(path, model=model, tokenizer=tokenizer, lineage=(lineage,), replace=True)
-        return path
-
-    return Hooks(evaluate=evaluate, sample=sample, save=save, tell=tell.emit)
-
-
-def _sampling(config: TrainConfig) -> SamplingParams:
-    return replace(DEFAULTS, max_new_tokens=config.sample_tokens, seed=config.seed)
-
-
-def _figures(outcome: Outcome) -> dict[str, Any]:
-    report = outcome.report
-    return {
-        "step": outcome.steps,
-        "loss": report.loss if report else None,
-        "perplexity": report.perplexity if report else None,
-        "bits_per_byte": report.bits_per_byte if report else None,
-        "train_seconds": outcome.seconds,
-        "interrupted": outcome.interrupted,
-    }
+def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The dotted names of the settings that are not the same in both."""
+    names = []
+    for key in dict.fromkeys((*one, *other)):
+        a, b = one.get(key), other.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            names += differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            names.append(f"{prefix}{key}")
+    return names
 
 
 @contextmanager
-def _threads(wanted: int) -> Iterator[None]:
-    """As many CPU threads as asked for, until the block ends."""
+def _session(config: TrainConfig, world: World) -> Iterator[None]:
+    """As many CPU threads as asked for, and torch's generator seeded, until the block ends."""
+    keep_freed_memory()
     before = torch.get_num_threads()
-    torch.set_num_threads(wanted or default_threads())
+    torch.set_num_threads(config.threads or default_threads())
     try:
-        yield
+        with torch.random.fork_rng(), memory_errors():
+            # Dropout draws from torch's own generator: in each process from another one.
+            torch.manual_seed(config.seed + world.rank)
+            yield
     finally:
         torch.set_num_threads(before)

@@ -56,10 +56,10 @@ def _list() -> None:
 
 def _look(arguments: Arguments) -> None:
     from penjing.cli.console import make_console, show, teller
-    from penjing.cli.describe import plural, size
     from penjing.core.errors import DataError
     from penjing.data.documents import split_documents, summary
     from penjing.data.readers import read_documents
+    from penjing.report.units import plural, size
 
     console = make_console()
     documents = read_documents(arguments.sources, listener=teller(console))

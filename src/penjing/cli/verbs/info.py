@@ -70,18 +70,16 @@ def model(path: Path) -> Iterator[Row]:
     Raises:
         CheckpointError: it is missing, damaged, or of a form unknown to us.
     """
-    import torch
 
-    from penjing.cli.describe import size
     from penjing.model.checkpoint import Checkpoint
-    from penjing.model.families import FAMILIES
+    from penjing.model.families import skeleton
+    from penjing.report.units import size
 
     checkpoint = Checkpoint.open(path)
     tokenizer = checkpoint.tokenizer
     generation = checkpoint.generation
     checkpoint.tensors()  # an error, if they are damaged
-    with torch.device("meta"):
-        n_parameters = FAMILIES[checkpoint.config.family].build(checkpoint.config).n_parameters()
+    n_parameters = skeleton(checkpoint.config).n_parameters()
     yield "model", str(checkpoint.path)
     yield "parameters", f"{n_parameters:,}"
     yield "tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size:,} tokens"

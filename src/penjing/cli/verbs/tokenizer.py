@@ -74,10 +74,10 @@ def _show(arguments: Show) -> None:
     from rich.text import Text
 
     from penjing.cli.console import make_console, show
-    from penjing.cli.describe import plural
     from penjing.cli.prompt import read_prompt
     from penjing.cli.runs import model_directory
     from penjing.cli.text import safe
+    from penjing.report.units import plural
     from penjing.tokenizer.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.load(model_directory(arguments.tokenizer))
