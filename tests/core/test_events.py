@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from penjing.core.errors import DataError
-from penjing.core.events import Event, JsonLines, read_events
+from penjing.core.events import Event, JsonLines, read_events, settled
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -40,3 +40,31 @@ def test_a_broken_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
     log.write_text('{"event": "a", "time": 1}\nnonsense\n{"event": "b", "time": 2}\n')
     with pytest.raises(DataError, match="line 2"):
         list(read_events(log))
+
+
+def test_numbers_that_json_lacks_are_written_as_their_names(tmp_path: Path) -> None:
+    with JsonLines(tmp_path / "log") as log:
+        log(
+            Event("health", {"step": 1, "gradients": {"norm": math.inf}, "losses": [math.nan, 1.0]})
+        )
+    (event,) = read_events(tmp_path / "log")
+    assert event.data == {"step": 1, "gradients": {"norm": "inf"}, "losses": ["nan", 1.0]}
+
+
+def test_what_a_resume_made_void_is_left_out() -> None:
+    kinds = [("start", None), ("step", 1), ("step", 2), ("save", 2), ("step", 3), ("done", 3)]
+    events = [Event(kind, {} if step is None else {"step": step}) for kind, step in kinds]
+    resumed = [Event("resume", {"step": 2}), Event("start", {}), Event("step", {"step": 3})]
+    kept = [(e.kind, e.data.get("step")) for e in settled([*events, *resumed])]
+    assert kept == [*kinds[:4], ("resume", 2), ("start", None), ("step", 3)]
+
+
+def test_a_torn_line_is_cut_before_more_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    with JsonLines(file) as log:
+        log(Event("step", {"step": 1}))
+    with file.open("a") as raw:
+        raw.write('{"event": "step", "ti')
+    with JsonLines(file) as log:
+        log(Event("step", {"step": 2}))
+    assert [e.data["step"] for e in read_events(file)] == [1, 2]

@@ -37,13 +37,8 @@ class JsonLines:
 
     def __call__(self, event: Event) -> None:
         row = {"event": event.kind, "time": round(event.time, 3), **event.data}
-        # JSON has no NaN and no infinity: they are written as their names.
-        row = {
-            k: str(v) if isinstance(v, float) and not math.isfinite(v) else v
-            for k, v in row.items()
-        }
         with storage_errors(self._path):
-            self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            self._file.write(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) + "\n")
             self._file.flush()
 
     def close(self) -> None:
@@ -59,6 +54,15 @@ class JsonLines:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they are written as their names."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_events(path: Path) -> Iterator[Event]:
