@@ -63,7 +63,7 @@ NONFINITE = {
     "step": 37,
     "where": "gradient",
     "tensor": "layers.1.up",
-    "layer": "layers.1",
+    "layer": 1,
     "rows": [3, 7],
     "text": "坏\n文",
     "action": "rollback",
@@ -131,7 +131,7 @@ EVENTS = {
     "resume": ({"step": 1200, "path": "r/c"}, "resuming   from step 1,200: r/c"),
     "nonfinite": (
         NONFINITE,
-        "step 37    no finite number in the gradient (layers.1.up, layers.1); rows 3, 7 of the "
+        "step 37    no finite number in the gradient (layers.1.up, layer 1); rows 4, 8 of the "
         "batch: going back to the last checkpoint\n  | 坏\n  | 文",
     ),
     "diagnosis": (
@@ -173,9 +173,21 @@ def test_what_is_small_is_left_out():
     nowhere = {**NONFINITE, "tensor": None, "layer": None, "rows": [], "text": None}
     said = describe(Event("nonfinite", nowhere))
     assert said == "step 37    no finite number in the gradient: going back to the last checkpoint"
+    first = {**NONFINITE, "tensor": None, "layer": 0, "rows": [0], "text": None}
+    said = describe(Event("nonfinite", first)) or ""
+    assert "in the gradient (layer 0); row 1 of the batch: " in said
     memory = {**FORECAST["memory"], "available": None}
     unknown = describe(Event("forecast", {**FORECAST, "memory": memory}))
     assert "memory     131 MB: activations" in (unknown or "")
+
+
+def test_what_no_row_does_by_itself():
+    data = {**NONFINITE, "where": "together", "tensor": "", "layer": None, "rows": [],
+            "text": None, "loss": 2.9e21, "norm": "inf"}  # fmt: skip
+    assert describe(Event("nonfinite", data)) == (
+        "step 37    loss 2.9e+21, gradient norm inf, and no row does so by itself: "
+        "going back to the last checkpoint"
+    )
 
 
 def test_what_is_found_before_the_first_step_is_no_step():

@@ -71,7 +71,7 @@ def story() -> list[Event]:
         evaluated(50, 2.25),
         made("health", step=50, gradients=layers, weights=layers, dead={"layers.0": 0.5}),
         made("sample", step=50, prompt="床前", text="<script>alert(1)</script>"),
-        made("nonfinite", step=51, where="loss", tensor="layers.1.up", layer="layers.1",
+        made("nonfinite", step=51, where="loss", tensor="layers.1.up", layer=1,
              rows=[2], text="坏", action="skip"),
         step(52, "nan"),
         *(step(n) for n in range(53, 101)),

@@ -88,6 +88,10 @@ def test_everything_is_escaped(body):
     assert EVIL in "".join(checked.text)
 
 
+def test_a_text_keeps_its_first_line_break():
+    assert text_block("\na") == "<pre>\n\na</pre>\n"  # a parser drops the first of the two
+
+
 def test_a_column_of_numbers_is_set_right():
     text = table(["name", "loss", "mixed"], [["a", 1.25, "x"], ["b", "2,000", 3], ["c", "–", ""]])
     assert '<th class="number">loss</th>' in text and '<td class="number">–</td>' in text

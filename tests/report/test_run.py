@@ -36,7 +36,10 @@ def test_a_finished_run_shows_it_all(config, events):
         "Neurons that never wake",
         "step 100: overfitting",
         "it rose &lt;now&gt;",
-        "Not a number at step 51: loss, layers.1.up; rows 2. Then: skip.",
+        "Not finite at step 51: loss, layers.1.up, row 3 of the batch",
+        "This batch was left out.",
+        "第 51 步出现非有限数值：损失，layers.1.up，批中第 3 行",
+        "跳过了这一批。",
         "Samples over time",
         "&lt;script&gt;alert(1)&lt;/script&gt;",
         "seconds per step",
@@ -83,7 +86,17 @@ def test_a_run_that_failed_says_so(config, events):
     stop = Event("nonfinite", {"step": 41, "action": "stop", "where": "gradient"}, 1.0)
     cut = [e for e in events if e.kind != "done" and e.data.get("step", 0) <= 40]
     text = run_report(config, [*cut, stop])
-    assert "stopped at step 40 of 100" in text and "Not a number at step 41: gradient" in text
+    assert "stopped at step 40 of 100" in text and "Not finite at step 41: gradient" in text
+
+
+def test_where_a_number_was_not_finite_as_far_as_it_is_known(config):
+    def said(**data):
+        return run_report(config, [Event("nonfinite", {"step": 4, **data}, 1.0)])
+
+    assert "Not finite at step 4: gradient, layer 0<" in said(where="gradient", layer=0)
+    together = said(where="together", tensor="", layer=None, rows=[], loss=2.9e21, norm="inf")
+    assert "step 4: loss 2.9e+21, gradient norm inf; no row does so by itself<" in together
+    assert "损失 2.9e+21，梯度范数 inf；任何一行单独都不会如此<" in together
 
 
 VALUES = st.recursive(

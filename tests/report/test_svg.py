@@ -81,6 +81,13 @@ def test_text_is_escaped_and_chinese_has_a_font():
     assert read(svg).get("aria-label") == '"损失" <i>'
 
 
+def test_only_what_xml_forbids_is_replaced():
+    kept = "床前\u3000明月\u00a0光 \U0001f469\u200d\U0001f680\t\x85"
+    assert kept in texts(line_chart([Series("x", [(0, 1.0)])], title=kept))
+    svg = line_chart([Series("x", [(0, 1.0)])], title="a\x1b[0m\ud800\uffff\x00z")
+    assert "a\ufffd[0m\ufffd\ufffd\ufffdz" in texts(svg)
+
+
 def test_labels_of_close_references_make_room_for_each_other():
     lines = {"a": 2.0, "b": 2.001, "c": 2.002, "d": 1.999}
     svg = line_chart([Series("x", [(0, 1.0), (1, 3.0)])], references=lines)

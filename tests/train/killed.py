@@ -141,13 +141,19 @@ def file_operations(run: Path, text: Path) -> int:
 
 
 def killed_at_operation(run: Path, text: Path, number: int) -> None:
-    """Kill the run before that file operation, then let it go on to its end."""
+    """Kill the run before that file operation, its continuation before another, then end it."""
 
     def first() -> None:
         Killer(number)
         pretrain(settings(text), out=run)
 
+    def second() -> None:
+        Killer(number % 29 + 2)
+        begin_or_resume(run, text)
+
     assert wait(forked(first)) == -signal.SIGKILL
+    if (run / "events.jsonl").exists() and not is_complete(run):
+        assert wait(forked(second)) in (0, -signal.SIGKILL)
     if not ((run / "events.jsonl").exists() and is_complete(run)):
         assert wait(forked(lambda: begin_or_resume(run, text))) == 0
 
@@ -160,6 +166,7 @@ def main() -> None:
     for seed in range(2):
         kills = killed_at_random(folder / f"random-{seed}", text, seed)
         print("random", seed, "killed", kills, flush=True)
+        assert kills >= 3, kills
     for number in range(2, n, max(1, n // POINTS)):
         killed_at_operation(folder / f"operation-{number}", text, number)
         print("operation", number, "of", n, flush=True)

@@ -32,6 +32,7 @@ from penjing.train.config import (
 from penjing.train.curriculum import Curriculum
 from penjing.train.doctor.causes import CAUSES, remedy
 from penjing.train.doctor.doctor import SIGNS, Diagnosis, Doctor, examine
+from penjing.train.doctor.history import History
 from penjing.train.health import look
 from penjing.train.loop import train
 from penjing.train.objectives import NextToken
@@ -154,6 +155,8 @@ class Watched:
         ({}, {"family": "lstm"}),
         ({"short_contexts": (8, 16), "steps": 60}, {"dropout": 0.1}),
         ({"steps": 30, "log_every": 10}, {"n_layer": 6}),
+        ({"name": "adamw", "lr": 0.001, "batch_size": 4, "log_every": 1}, {"family": "gpt2"}),
+        ({"name": "adamw", "lr": 0.001, "batch_size": 2, "log_every": 1}, {"family": "gpt2"}),
         ({"lr": 0.02, "muon_lr": 0.1}, {}),  # five times the usual rates still learn well
     ],
 )
@@ -287,7 +290,7 @@ def test_a_batch_that_is_skipped() -> None:
     run = Watched(settings(steps=10, on_nonfinite="skip"), objective=Poisoned)
     assert not run.stopped and run.causes == ["nonfinite"]
     assert run.live[0].severity == "warning"
-    assert "At step 5 the loss was not finite, in rows 3 of the batch" in run.live[0].evidence
+    assert "At step 5 the loss was not finite, in row 4 of the batch" in run.live[0].evidence
 
 
 def test_a_leak() -> None:
@@ -321,13 +324,18 @@ GOOD = [2 + 6 * 0.9**i + 0.02 * (i % 3) for i in range(100)]
 
 def test_spikes_that_come_back() -> None:
     assert examine(steps(GOOD)) == []
-    once = [loss + (i == 60) for i, loss in enumerate(GOOD)]
+    once = [loss + (60 <= i < 64) for i, loss in enumerate(GOOD)]
     assert examine(steps(once)) == []  # one leap happens in good runs
-    often = [loss + (i in (50, 60, 70)) for i, loss in enumerate(GOOD)]
+    odd = [loss + (i in (50, 60, 70)) for i, loss in enumerate(GOOD)]
+    assert examine(steps(odd)) == []  # and so do odd batches
+    often = [loss + any(n <= i < n + 4 for n in (50, 60, 70)) for i, loss in enumerate(GOOD)]
     (found,) = examine(steps(often))
     assert found.cause == "rate_too_high" and "leapt 3 times" in found.evidence
+    assert "last at step 71" in found.evidence
     norms = [1.0 + 99 * (i in (50, 60, 70)) for i in range(100)]
-    assert [d.cause for d in examine(steps(GOOD, norms))] == ["rate_too_high"]
+    assert examine(steps(GOOD, norms)) == []  # clipped, they did no harm
+    late = [loss + any(n < i < n + 5 for n in (50, 60, 70)) for i, loss in enumerate(GOOD)]
+    assert [d.cause for d in examine(steps(late, norms))] == ["rate_too_high"]
 
 
 def test_always_clipped() -> None:
@@ -369,6 +377,78 @@ def test_a_slowdown_of_a_minute() -> None:
     assert found.cause == "slowdown" and found.severity == "note"
     assert "60 s of steps 467 tokens a second, before 1,000" in found.evidence
     assert examine(log(6)) == []
+
+
+def paced(losses: Sequence[float], begin: int, seconds: float) -> list[Event]:
+    """Steps from `begin` + 1 on, each of a thousand tokens and a second."""
+    return [
+        Event(
+            "step",
+            {**e.data, "step": i, "steps": 400, "tokens": 1000 * i, "seconds": seconds + i - begin},
+        )
+        for i, e in enumerate(steps(losses), start=begin + 1)
+    ]
+
+
+def test_a_rollback_is_no_slowdown() -> None:
+    """Tokens go back to the checkpoint, and the time that was spent stays spent."""
+    level = [2.0] * 100
+    bad = Event("nonfinite", {"step": 181, "where": "loss", "action": "rollback", "rows": []})
+    before = [*paced([*level, *level[:80]], 0, 0.0), bad]
+    for back in ([Event("rollback", {"step": 100})], []):  # as older logs have it
+        events = [*before, *back, *paced(level, 100, 180.0)]
+        doctor = Doctor()
+        assert [d.cause for e in events for d in doctor.observe(e)] == ["nonfinite"]
+    slow = [Event("rollback", {"step": 100}), *paced(level[:30], 100, 180.0)]
+    late = [replace_seconds(e, 4) for e in paced(level[:40], 130, 210.0)]
+    assert [d.cause for d in examine([*before, *slow, *late])] == ["nonfinite", "slowdown"]
+
+
+def replace_seconds(event: Event, factor: float) -> Event:
+    """A step of a run that became slow at its 210th second."""
+    seconds = 210 + factor * (event.data["seconds"] - 210)
+    return Event("step", {**event.data, "seconds": seconds})
+
+
+def test_what_was_forgotten_leaves_no_trace() -> None:
+    """After a resume the history is as if the forgotten steps had never been."""
+    start = Event("start", {"steps": 90, "bytes_per_token": 1.0, "epochs": 1.0,
+                            "baselines": {"uniform": 8.0, "unigram": 3.0}})  # fmt: skip
+    level = [8 - 0.5 * i for i in range(10)] + [3.0] * 30
+    gone = [5.0] * 8 + [1.0] * 3
+    for kind in ("resume", "rollback"):
+        whole, broken = History(), History()
+        for event in [start, *steps(level)]:
+            whole.add(event)
+            broken.add(event)
+        for event in steps([*level, *gone])[len(level) :]:
+            broken.add(event)
+        assert broken.arrival is None and broken.spikes == [40]
+        broken.add(Event(kind, {"step": len(level)}))
+        assert broken.arrival == whole.arrival and broken.spikes == []
+        assert broken.losses == whole.losses and broken.smooth == whole.smooth
+
+
+class TooLarge(NextToken):
+    """The fifth batch's loss is finite, and the square of its gradient's norm is not."""
+
+    def batch(self, step: int) -> Batch:
+        self.now = step
+        return super().batch(step)
+
+    def loss(self, model: LanguageModel, batch: Batch) -> Tensor:
+        whole = len(batch.inputs) > 1
+        return super().loss(model, batch) * (1e30 if self.now == 4 and whole else 1.0)
+
+
+def test_what_no_row_does_by_itself() -> None:
+    run = Watched(settings(steps=10, on_nonfinite="skip"), objective=TooLarge)
+    assert run.causes == ["nonfinite"]
+    told = next(e.data for e in run.events if e.kind == "nonfinite")
+    assert told["where"] == "together" and 1e30 < told["loss"] < 1e31
+    found = run.live[0].evidence
+    assert found.startswith("At step 5 not all was finite: loss ")
+    assert found.endswith(", gradient norm inf: no row does so by itself.")
 
 
 def test_the_log_on_disk_is_read_alike(tmp_path: Path) -> None:

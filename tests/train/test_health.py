@@ -129,7 +129,7 @@ def test_an_activation_of_some_rows(family: str) -> None:
     found = locate_nonfinite(m, Plain(), b)
     assert (found.where, found.tensor, found.layer) == ("activation", "layers.1.residual", 1)
     assert found.rows == (1, 3)
-    assert str(found).endswith("is the first that is not finite, in rows 1, 3 of the batch.")
+    assert str(found).endswith("is the first that is not finite, in rows 2, 4 of the batch.")
 
 
 class BadLoss(Plain):
@@ -163,6 +163,7 @@ class BadGradient(torch.autograd.Function):
     [
         ("layers.0.residual", "layers.0.feed_forward.down.weight", 0),
         ("layers.1.feed_forward.activation", "layers.1.feed_forward.gate_up.weight", 1),
+        ("layers.1.attention.output", "layers.1.attention.output.weight", 1),
         ("normed", "norm.weight", None),
     ],
 )
@@ -183,7 +184,7 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
     weights = [p.clone() for p in m.parameters()]
     state = torch.get_rng_state()
     found = locate_nonfinite(m, Plain(), b)
-    assert (found.where, found.rows) == ("loss", ())
+    assert (found.where, found.rows) == ("together", ())
     assert "No row of the batch" in str(found)
     assert torch.equal(torch.get_rng_state(), state) and m.training
     assert all(p.grad is None for p in m.parameters())

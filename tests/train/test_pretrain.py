@@ -77,6 +77,7 @@ def test_a_run_from_text_to_model(text: Path, tmp_path: Path) -> None:
         "events.jsonl",
         "lock",
         "model",
+        "report.html",
     ]
     logged = list(read_events(run.path / "events.jsonl"))
     assert [e.kind for e in logged] == [e.kind for e in events]

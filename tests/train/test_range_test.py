@@ -64,7 +64,7 @@ def test_the_suggested_rate_trains_well() -> None:
 
 def test_it_does_not_depend_on_the_rates_that_are_set() -> None:
     one, other = swept(0.003), swept(0.01)
-    assert one.lr == pytest.approx(other.lr, rel=1.5)
+    assert 1 / 1.6 < one.lr / other.lr < 1.6
     assert one.muon_lr == pytest.approx(0.02 * one.suggestion)
 
 

@@ -17,7 +17,7 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 from penjing.core.errors import CheckpointError, DataError, StorageError, TrainingError
-from penjing.core.events import Event, read_events, settled
+from penjing.core.events import Event, JsonLines, read_events, settled
 from penjing.data.batches import Batch
 from penjing.evaluate.loss import LossReport
 from penjing.model.base import LanguageModel
@@ -308,13 +308,79 @@ def test_a_full_disk_ends_the_run_and_harms_nothing(
     assert_same(run, tmp_path / "whole")
 
 
-def test_a_full_disk_at_the_first_save_leaves_nothing(
+def test_a_full_disk_at_the_first_save_leaves_a_log_and_no_half_of_a_checkpoint(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full_disk(monkeypatch, at=1)
+    run = tmp_path / "run"
     with pytest.raises(StorageError, match="disk is full"):
-        pretrain(settings(text), out=tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+        pretrain(settings(text), out=run)
+    assert not saved_steps(run) and [p.name for p in run.rglob(".*")] == []
+    pretrain(settings(text), out=tmp_path / "whole")
+    resume(run)
+    assert_same(run, tmp_path / "whole")
+
+
+def test_a_log_that_finds_no_room_is_a_clear_error(tmp_path: Path) -> None:
+    """What is buffered is refused once more when the file is closed."""
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with pytest.raises(StorageError, match="disk is full"), JsonLines(tmp_path / "log") as log:
+        log._file.close()
+        log._file = Path("/dev/full").open("w", encoding="utf-8")
+        log(Event("step", {"step": 1}))
+
+
+def test_a_kill_while_a_step_is_saved_again_loses_nothing(text: Path, tmp_path: Path) -> None:
+    """Between the two renames neither version has its name."""
+    run = stopped_run(text, tmp_path / "run")
+    newest = saved_steps(run)[6]
+    newest.rename(newest.with_name(f".{newest.name}.abcd1234.old"))
+    newest.with_name(f".{newest.name}.wxyz1234.tmp").mkdir()
+    pretrain(settings(text), out=tmp_path / "whole")
+    resume(run)
+    (event,) = (e for e in read_events(run / "events.jsonl") if e.kind == "resume")
+    assert event.data["step"] == 6
+    assert_same(run, tmp_path / "whole")
+    assert [p.name for p in run.rglob(".*")] == []
+
+
+def test_a_kill_after_the_last_save_leaves_little_to_do(text: Path, tmp_path: Path) -> None:
+    def stop(event: Event) -> None:
+        if event.kind == "save" and event.data["step"] == 12:
+            shutil.rmtree(tmp_path / "run" / "model")
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        pretrain(settings(text), out=tmp_path / "run", listeners=[stop])
+    assert not is_complete(tmp_path / "run")
+    whole = pretrain(settings(text), out=tmp_path / "whole")
+    done = resume(tmp_path / "run")
+    assert_same(done.path, whole.path)
+    assert done.figures["loss"] == whole.figures["loss"] and is_complete(done.path)
+    assert done.figures["total_seconds"] >= done.figures["train_seconds"] > 0
+
+
+def test_a_run_that_diverges_early_keeps_its_evidence(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "NextToken", Poisoned)
+    with pytest.raises(TrainingError, match="diverged at step 5"):
+        pretrain(settings(text, save_every=50, eval_every=0), out=tmp_path / "run")
+    kinds = [e.kind for e in read_events(tmp_path / "run" / "events.jsonl")]
+    assert "nonfinite" in kinds and "diagnosis" in kinds
+
+
+def test_two_new_runs_do_not_share_a_folder(text: Path, tmp_path: Path) -> None:
+    """The second one finds the folder taken, however late the first one made it."""
+
+    def other(event: Event) -> None:
+        if event.kind == "start" and not (tmp_path / "run").exists():
+            pretrain(settings(text, steps=2), out=tmp_path / "run")
+
+    with pytest.raises(StorageError, match="exists already"):
+        pretrain(settings(text), out=tmp_path / "run", listeners=[other])
+    assert is_complete(tmp_path / "run")
 
 
 class Poisoned(NextToken):

@@ -11,7 +11,7 @@ import penjing
 from penjing.model.config import ModelConfig
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.train.config import DataConfig, PretrainConfig, TrainConfig
-from penjing.train.scaling import EDGE, LAW, UNIT, Band, expected
+from penjing.train.scaling import EDGE, FORM, LAW, UNIT, Band, expected
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "scaling.json"
@@ -44,6 +44,7 @@ def test_the_runs_themselves_lie_in_the_band(measured: dict[str, Any]) -> None:
             row["parameters"],
             row["tokens"],
             row["baselines"],
+            form=FORM,
             epochs=row["epochs"],
             bytes_per_token=row["bytes_per_token"],
         )
@@ -52,8 +53,8 @@ def test_the_runs_themselves_lie_in_the_band(measured: dict[str, Any]) -> None:
     assert inside >= 0.9 * len(measured["runs"])
 
 
-def asked(n: float, d: float, **changes: float) -> Band | None:
-    options = {"epochs": 0.5, "bytes_per_token": LAW.bytes_per_token[0]}
+def asked(n: float, d: float, **changes: Any) -> Band | None:
+    options = {"form": FORM, "epochs": 0.5, "bytes_per_token": LAW.bytes_per_token[0]}
     return expected(round(n), round(d), BASELINES, **options | changes)
 
 
@@ -72,6 +73,8 @@ def test_it_is_silent_beyond_what_was_measured() -> None:
         assert asked(size, text) is None
     assert asked(n, d, epochs=LAW.epochs * EDGE * 1.1) is None
     assert asked(n, d, bytes_per_token=1.0) is None  # characters
+    for form in (("gpt2", *FORM[1:]), (FORM[0], "adamw", FORM[2]), (*FORM[:2], "scaled")):
+        assert asked(n, d, form=form) is None
 
 
 @pytest.fixture

@@ -153,11 +153,22 @@ def _resume(data: Data) -> str:
 
 
 def _nonfinite(data: Data) -> str:
-    place = ", ".join(f"{data[key]}" for key in ("tensor", "layer") if data.get(key))
-    rows = f"; rows {', '.join(map(str, data['rows']))} of the batch" if data["rows"] else ""
-    line = f"step {data['step']:<5} no finite number in the {data['where']}"
-    line += f" ({place})" * bool(place) + f"{rows}: {_ACTIONS[data['action']]}"
+    line = f"step {data['step']:<5} {_broken(data)}: {_ACTIONS[data['action']]}"
     return f"{line}\n{indented(data['text'], '  | ')}" if data.get("text") else line
+
+
+def _broken(data: Data) -> str:
+    """What was not finite; layers count from 0, as in their names, and rows from 1."""
+    if data["where"] == "together":
+        loss, norm = float(data["loss"]), float(data["norm"])
+        return f"loss {loss:.4g}, gradient norm {norm:.4g}, and no row does so by itself"
+    tensor, layer = data.get("tensor"), data.get("layer")
+    named = [tensor or "", "" if layer in (None, "") else f"layer {layer}"]
+    place = ", ".join(filter(None, named))
+    many = "s" if len(data["rows"]) > 1 else ""
+    rows = ", ".join(str(row + 1) for row in data["rows"])
+    which = f"; row{many} {rows} of the batch" if rows else ""
+    return f"no finite number in the {data['where']}" + f" ({place})" * bool(place) + which
 
 
 _ACTIONS = {

@@ -5,6 +5,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +43,8 @@ class JsonLines:
             self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
+        with storage_errors(self._path):
+            self._file.close()
 
     def __enter__(self) -> "JsonLines":
         return self
@@ -53,7 +55,8 @@ class JsonLines:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        with suppress(OSError) if error else nullcontext():  # what went wrong first is told
+            self.close()
 
 
 def _plain(value: Any) -> Any:
@@ -79,7 +82,7 @@ def read_events(path: Path) -> Iterator[Event]:
             row = json.loads(line)
             yield Event(row.pop("event"), row, row.pop("time"))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if number == len(lines):
+            if number == len(lines) and line.startswith(b"{"):
                 return
             raise DataError(f"{path}, line {number}: not an event ({error}).") from error
 
@@ -87,15 +90,30 @@ def read_events(path: Path) -> Iterator[Event]:
 def settled(events: Iterable[Event]) -> list[Event]:
     """The log as if the run had never stopped: what a later "resume" made void is left out.
 
-    A resumed run goes on from a checkpoint, so the steps after it were done again.
+    A resumed run goes on from a checkpoint, so the steps after it were done again; and so was what
+    lies beside the last step, if Ctrl-C came before that. The same holds after a "rollback", but
+    what led to it is kept.
     """
     kept: list[Event] = []
     for event in events:
         if event.kind == "resume":
             last = event.data["step"]
-            kept = [e for e in kept if e.kind != "done" and e.data.get("step", 0) <= last]
+            beside = event.data.get("side_work", last)
+            kept = [
+                e
+                for e in kept
+                if e.kind != "done"
+                and e.data.get("step", 0) <= (beside if e.kind in _BESIDE else last)
+            ]
+        elif event.kind == "rollback":
+            last = event.data["step"]
+            redone = {"step", "save", *_BESIDE}
+            kept = [e for e in kept if e.kind not in redone or e.data["step"] <= last]
         kept.append(event)
     return kept
+
+
+_BESIDE = {"eval", "health", "sample"}  # what is done after a step, if it is due
 
 
 def _drop_torn_line(path: Path) -> None:

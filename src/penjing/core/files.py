@@ -28,6 +28,7 @@ def storage_errors(path: Path) -> Iterator[None]:
             errno.EPERM: "permission denied; choose a place that you may write to",
             errno.EROFS: "the file system is read-only; choose another place",
             errno.EEXIST: "a file stands where a folder is needed; choose another place",
+            errno.EISDIR: "a folder stands there; choose another place",
             errno.ENOTDIR: "a file stands where a folder is needed; choose another place",
             errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
         }
@@ -57,9 +58,10 @@ def atomic_directory(target: Path, *, replace: bool = False) -> Iterator[Path]:
             scratch.chmod(0o755)
             yield scratch
             _sync(scratch)
-            if target.exists():
+            if replace and target.exists():
                 target.rename(old)
-            scratch.rename(target)
+            _rename_to_free(scratch, target)
+            _sync_folder(target.parent)
         except BaseException as error:
             if old.exists() and not target.exists():
                 old.rename(target)
@@ -69,6 +71,16 @@ def atomic_directory(target: Path, *, replace: bool = False) -> Iterator[Path]:
             raise
         shutil.rmtree(old, ignore_errors=True)
         _sweep(target)
+
+
+def _rename_to_free(scratch: Path, target: Path) -> None:
+    """Raises StorageError if somebody else has made `target` since we looked."""
+    try:
+        scratch.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise StorageError(f"{target} exists already: another process has made it.") from None
 
 
 def check_free(target: Path) -> None:
@@ -120,3 +132,16 @@ def _sync(folder: Path) -> None:
         if path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
+        elif path.is_dir():
+            _sync_folder(path)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    """The names in it too: a file that is on the disk under no name is lost."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,7 +1,7 @@
 """What a loss is worth: figures of predictors that know nothing, or which tokens come together.
 
 A model whose loss is above `uniform` is broken; one near `unigram` has learned how common each
-token is and no context yet; one below `trigram` uses more than the two tokens before.
+token is and no context yet; one below `trigram` predicts better than counts of three tokens do.
 """
 
 import math

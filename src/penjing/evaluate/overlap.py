@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from penjing.data.batches import Tokens
 
-PASSAGE_BYTES = 100  # shorter runs of words recur in any text: names, set phrases
+PASSAGE_BYTES = 100  # at least: shorter runs of words recur in any text: names, set phrases
 HASHED = 2**24  # training tokens that are looked at, at most
 
 UInt64s: TypeAlias = NDArray[np.uint64]
@@ -19,9 +19,9 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, with its ones well spread (S
 def overlap(training: Tokens, validation: Tokens) -> float:
     """The share of validation tokens inside passages that stand in the training text, 0 to 1.
 
-    A passage is a run of tokens of about 100 bytes; Lee et al. 2022 ("Deduplicating Training Data
-    Makes Language Models Better") use 50 tokens of English, about twice as much. Runs are compared
-    by 64-bit hashes.
+    A passage is a run of tokens of 100 to 200 bytes (a power of two of them); Lee et al. 2022
+    ("Deduplicating Training Data Makes Language Models Better") use 50 tokens of English, about 200
+    bytes. Runs are compared by 64-bit hashes.
     """
     ids = validation.ids.numpy(force=True)
     bytes_per_token = validation.n_bytes / max(1, len(ids))

@@ -1,5 +1,6 @@
 """The paper that charts are drawn on: SVG elements, escaped text, colours for light and dark."""
 
+import re
 import unicodedata
 from dataclasses import dataclass, field
 from html import escape
@@ -48,6 +49,9 @@ STYLE = (
     f"@media (prefers-color-scheme:dark){{{_rules(_NIGHT, DARK)}}}"
     f"@media print{{{_rules(_PAPER, LIGHT)}}}"
 )
+
+# What is no character of XML 1.0 (section 2.2): controls, halves of pairs, two that never are any.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass
@@ -142,4 +146,4 @@ def _short(value: float) -> str:
 
 def escaped(text: str) -> str:
     """As markup, without characters that XML forbids, such as escape sequences of a terminal."""
-    return escape("".join(c if c in "\t\n" or c.isprintable() else "\ufffd" for c in text))
+    return escape(_FORBIDDEN.sub("\ufffd", text))

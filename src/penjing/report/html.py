@@ -113,8 +113,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def text_block(text: str) -> str:
-    """Text as it is, with its line breaks."""
-    return f"<pre>{escape(text)}</pre>\n"
+    """Text as it is, with its line breaks: HTML drops one that comes first in a <pre>."""
+    return f"<pre>\n{escape(text)}</pre>\n"
 
 
 def paragraph(text: str, *, style: str = "") -> str:

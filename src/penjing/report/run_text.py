@@ -42,16 +42,27 @@ def _diagnosis(data: Mapping[str, Any], words: Words) -> str:
 
 
 def _nonfinite(data: Mapping[str, Any], words: Words) -> str:
-    rows = data.get("rows")
-    where = {
-        "step": data.get("step", "?"),
-        "where": data.get("where", "?"),
-        "tensor": data.get("tensor") or data.get("layer") or "?",
-        "rows": ", ".join(map(str, rows)) if isinstance(rows, list) and rows else "?",
-        "action": data.get("action", "?"),
-    }
+    head = words["nonfinite_at"].format(step=data.get("step", "?"), what=_broken(data, words))
     shown = text_block(str(data["text"])) if data.get("text") else ""
-    return notice(words["nonfinite_at"].format(**where), shown, severity="error")
+    then = words.get(f"then_{data.get('action')}", "")
+    return notice(head, (paragraph(then) if then else "") + shown, severity="error")
+
+
+def _broken(data: Mapping[str, Any], words: Words) -> str:
+    """What was not finite, as far as the log says; rows count from 1."""
+    where, tensor, layer, rows = (data.get(key) for key in ("where", "tensor", "layer", "rows"))
+    if where == "together":
+        loss, norm = (f"{real(data.get(key)):.4g}" for key in ("loss", "norm"))
+        return words["nonfinite_together"].format(loss=loss, norm=norm)
+    parts = [words.get(f"nonfinite_{where}", "?")]
+    if tensor:
+        parts.append(str(tensor))
+    elif layer not in (None, ""):
+        parts.append(words["nonfinite_layer"].format(layer=layer))
+    if isinstance(rows, list) and rows:
+        counted = ", ".join(str(row + 1) for row in rows if isinstance(row, int))
+        parts.append(words["nonfinite_rows"].format(rows=counted))
+    return words["between"].join(parts)
 
 
 def _resume(data: Mapping[str, Any], words: Words) -> str:

@@ -24,7 +24,6 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "loss": ("loss", "损失"),
     "nats": ("nats per token; perplexity {perplexity}", "奈特/词元；困惑度 {perplexity}"),
     "best_at": ("best at step {step}: {value}", "最佳在第 {step} 步：{value}"),
-    "is_best": ("the best of the run", "本次训练的最佳值"),
     "below": ("better than {name} ({value})", "优于 {name}（{value}）"),
     "speed": ("speed", "速度"),
     "mfu_of": ("tokens/s; {mfu} of the peak", "词元/秒；峰值的 {mfu}"),
@@ -76,9 +75,23 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "evidence": ("Evidence:", "依据："),
     "remedy": ("What to do:", "怎么办："),
     "nonfinite_at": (
-        "Not a number at step {step}: {where}, {tensor}; rows {rows}. Then: {action}.",
-        "第 {step} 步出现非有限数值：{where}，{tensor}；批中第 {rows} 行。处理：{action}。",
+        "Not finite at step {step}: {what}",
+        "第 {step} 步出现非有限数值：{what}",
     ),
+    "between": (", ", "，"),
+    "nonfinite_weight": ("weight", "权重"),
+    "nonfinite_activation": ("activation", "激活值"),
+    "nonfinite_loss": ("loss", "损失"),
+    "nonfinite_gradient": ("gradient", "梯度"),
+    "nonfinite_layer": ("layer {layer}", "层 {layer}"),
+    "nonfinite_rows": ("row {rows} of the batch", "批中第 {rows} 行"),
+    "nonfinite_together": (
+        "loss {loss}, gradient norm {norm}; no row does so by itself",
+        "损失 {loss}，梯度范数 {norm}；任何一行单独都不会如此",
+    ),
+    "then_stop": ("The run stopped.", "训练就此停止。"),
+    "then_skip": ("This batch was left out.", "跳过了这一批。"),
+    "then_rollback": ("It went back to the last checkpoint.", "回到了上一个检查点。"),
     "resumed_at": ("Went on from step {step}.", "从第 {step} 步继续。"),
     # forecast
     "forecast": ("Forecast and what happened", "预测与实际"),
@@ -134,8 +147,8 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "by_time": ("By minutes of training", "按训练时间（分钟）"),
     "minutes": ("minutes", "分钟"),
     "lines": (
-        "Full lines: the validation text. Thin lines: the training batches.",
-        "实线：验证文本。细线：训练批次。",
+        "Thick lines: the validation text. Thin lines: the training batches.",
+        "粗线：验证文本。细线：训练批次。",
     ),
 }
 

@@ -149,8 +149,8 @@ def _present_losses(figures: Mapping[str, Any]) -> Part:
         [
             Claim(
                 "With the second residual from the block's input, the loss is "
-                f"{mean[WRONG]:.3f} instead of {mean[REAL]:.3f}: in so few layers the feed-forward "
-                "networks learn to pass on what attention found.",
+                f"{mean[WRONG]:.3f} instead of {mean[REAL]:.3f}: in so few layers the slip hardly "
+                "shows, so a falling loss does not tell of it.",
                 abs(mean[WRONG] - mean[REAL]) < LITTLE,
             ),
             Claim(

@@ -6,6 +6,7 @@ model/                              the model to use: the newest, and at the end
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +22,8 @@ TRAINING = "training"
 class Checkpoints:
     """The checkpoints of the run at `run`."""
 
-    def __init__(self, run: Path, *, keep: int) -> None:
-        self._run, self._keep = run, keep
+    def __init__(self, run: Path, *, keep: int, every: int = 0) -> None:
+        self._run, self._keep, self._every = run, keep, every
 
     def folder(self, step: int) -> Path:
         """Where the checkpoint of a step lies, or will lie."""
@@ -33,14 +34,21 @@ class Checkpoints:
         steps = saved_steps(self._run)
         return steps[max(steps)] if steps else None
 
-    def load_newest(self, world: World = SINGLE) -> TrainingState | None:
-        """Its training state.
+    def load_due(self, world: World = SINGLE) -> TrainingState | None:
+        """The training state of the last checkpoint that was due by the settings.
+
+        Not that of Ctrl-C, nor one by the clock: a run rolls back to the same step whenever it was
+        stopped and resumed.
 
         Raises:
             CheckpointError: it is damaged.
         """
-        newest = self.newest()
-        return None if newest is None else load_state(newest / TRAINING, world)
+        due = self._due()
+        return None if due is None else load_state(self.folder(due) / TRAINING, world)
+
+    def _due(self) -> int | None:
+        steps = saved_steps(self._run) if self._every else {}
+        return max((step for step in steps if step % self._every == 0), default=None)
 
     def save(
         self, step: int, write: Callable[[Path], None], *, best: int | None, is_last: bool
@@ -54,27 +62,35 @@ class Checkpoints:
         """
         folder = self.folder(step)
         write(folder)
-        steps = saved_steps(self._run)
-        chosen = steps.get(best or step, folder) if is_last else folder
-        self._publish(chosen)
-        newest = sorted(steps)[-1 if is_last else -self._keep :]
-        for old, path in steps.items():
-            if old not in {*newest, best}:
-                _remove(path)
+        self.tidy(step, best=best, is_last=is_last)
         return folder
 
-    def drop_after(self, step: int) -> None:
-        """Forget what lies beyond a step, when a run goes on from there with other data."""
-        for later, path in saved_steps(self._run).items():
-            if later > step:
+    def tidy(self, step: int, *, best: int | None, is_last: bool) -> None:
+        """Show the checkpoint of a step (or the best, if it is the last) as model/, and drop those
+        that are not kept. Done once more, it changes nothing."""
+        steps = saved_steps(self._run)
+        self._publish(steps.get(best or step, steps[step]) if is_last else steps[step])
+        newest = sorted(steps)[-1 if is_last else -self._keep :]
+        for old, path in steps.items():
+            if old not in {*newest, best, None if is_last else self._due()}:
                 _remove(path)
 
     def sweep(self) -> None:
-        """Remove what a kill left half written. Only for who holds the run's lock."""
+        """Remove what a kill left half written. Only for who holds the run's lock.
+
+        Of a checkpoint that was being replaced by a newer one of the same step, the older is whole:
+        it gets its name back if the newer has not got it yet.
+        """
+        for path in (self._run / CHECKPOINTS).glob(".step-*.old"):
+            replaced = re.fullmatch(r"\.(step-\d+)\.[a-z0-9_]{8}\.old", path.name)
+            if replaced and not path.with_name(replaced[1]).exists():
+                path.rename(path.with_name(replaced[1]))
         for place, name in ((self._run / CHECKPOINTS, "step-*"), (self._run, "model")):
             for ending in ("tmp", "old"):
                 for path in place.glob(f".{name}.*.{ending}"):
                     shutil.rmtree(path, ignore_errors=True)
+        for path in self._run.glob(".report.html.*.tmp"):
+            path.unlink(missing_ok=True)
 
     def _publish(self, checkpoint: Path) -> None:
         """Make model/ the model of a checkpoint: hard links where the disk has them."""

@@ -87,6 +87,11 @@ class TrainConfig:
                 value = getattr(value, part)
             if not low <= value <= high:  # type: ignore[operator]
                 raise ConfigError(f"train.{name} must be from {low:g} to {high:g}, got {value}.")
+        if self.on_nonfinite == "rollback" and not self.save_every:
+            raise ConfigError(
+                "train.on_nonfinite = rollback needs train.save_every: to which steps it may go "
+                "back must not depend on the clock."
+            )
         if any(length < 1 for length in self.short_contexts):
             raise ConfigError(
                 f"train.short_contexts must be at least 1, got {self.short_contexts}."

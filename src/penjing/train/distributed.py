@@ -4,6 +4,7 @@ torchrun starts the processes, on one machine or many, and says in the environme
 is. Without it there is one process, `SINGLE`, and nothing here costs anything.
 """
 
+import gc
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -146,7 +147,8 @@ def join(device: str = "auto") -> Iterator[World]:
     """Meet the other processes that torchrun started, until the block ends; alone without it.
 
     They speak through gloo, and about tensors on a GPU through NCCL. `device` is the setting
-    train.device; with "auto" or "cuda" each process on a machine has a GPU of its own.
+    train.device; with "auto" or "cuda" each process on a machine has a GPU of its own. What the
+    block makes for several processes should no longer be held when it ends.
 
     Raises:
         ConfigError: the environment is odd, or there are more processes than GPUs.
@@ -172,6 +174,7 @@ def join(device: str = "auto") -> Iterator[World]:
     try:
         with _lost():
             yield World(rank, size)
+        gc.collect()  # a model of DDP or FSDP that is left over aborts the interpreter at its end
     finally:
         dist.destroy_process_group()
 

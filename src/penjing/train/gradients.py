@@ -1,6 +1,7 @@
 """The gradients of one step: filled from a batch, measured, clipped, forgotten."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -34,6 +35,8 @@ class Gradients:
         replica, total = self._replica, 0.0
         longer = replica.model.config.context_length // batch.inputs.size(1)
         parts = self.world.share(batch, micro_batch_size * max(1, longer))
+        if not parts:  # no target at all: a mean of nothing
+            return math.nan
         for i, (part, weight) in enumerate(parts, start=1):
             loss = replica.backward(objective, part, weight, last=i == len(parts))
             total += weight * loss
@@ -42,9 +45,12 @@ class Gradients:
     def norm(self) -> float:
         """The norm of all gradients as one vector."""
         names, gradients = self._filled()
-        norms = self._replica.join_norms(list(torch._foreach_norm(gradients)))
+        if not gradients:
+            return 0.0
+        # In float32: bf16 would round each norm to 8 bits.
+        norms = self._replica.join_norms(list(torch._foreach_norm(gradients, 2, torch.float32)))
         self._norms = dict(zip(names, norms, strict=True))
-        return torch.linalg.vector_norm(torch.stack(list(norms)).float()).item() if norms else 0.0
+        return float(torch.linalg.vector_norm(torch.stack(list(norms))))
 
     def norms(self) -> dict[str, float]:
         """By parameter, as the last `norm` saw them."""
@@ -52,6 +58,10 @@ class Gradients:
             return {}
         values = torch.stack(list(self._norms.values())).float().tolist()
         return dict(zip(self._norms, values, strict=True))
+
+    def restore_norms(self, norms: Mapping[str, float]) -> None:
+        """As `norms` gave them."""
+        self._norms = {name: torch.tensor(norm) for name, norm in norms.items()}
 
     def clip(self, norm: float, limit: float) -> None:
         """Scale all down together, so that their `norm` is at most `limit`; 0 is no limit."""

@@ -86,24 +86,25 @@ def dead_neurons(model: LanguageModel, batch: Batch) -> dict[str, float]:
 class NonFinite:
     """Where the first NaN or infinity arose in a forward and backward pass."""
 
-    where: Literal["weight", "activation", "loss", "gradient"]
-    tensor: str  # the parameter or the observation point; "" for the loss
+    where: Literal["weight", "activation", "loss", "gradient", "together"]
+    tensor: str  # the parameter or the observation point; "" for the loss, and for all together
     layer: int | None  # None beside the layers
-    rows: tuple[int, ...]  # of the batch, in which it did; none if no row does so by itself
+    rows: tuple[int, ...]  # of the batch, from 0; none for "together": no row does so by itself
 
     def __str__(self) -> str:
+        if self.where == "together":
+            return "No row of the batch gives such a number by itself, or when computed again."
         what = {
             "weight": f"The weight {self.tensor} holds numbers that are not finite",
             "activation": f"The activation {self.tensor} is the first that is not finite",
             "loss": "All activations are finite, but the loss is not",
-            "gradient": f"The loss is finite; the gradient of {self.tensor} is the first that is "
-            "not",
+            "gradient": f"The loss is finite; of the gradients that are not, that of {self.tensor} "
+            "comes first",
         }[self.where]
         if self.where == "weight":
             return f"{what}."
-        if not self.rows:
-            return "No row of the batch gives such a number by itself, or when computed again."
-        some = ", ".join(map(str, self.rows[:8])) + (", ..." if len(self.rows) > 8 else "")
+        some = ", ".join(str(row + 1) for row in self.rows[:8])
+        some += ", ..." if len(self.rows) > 8 else ""
         return f"{what}, in row{'s' if len(self.rows) > 1 else ''} {some} of the batch."
 
 
@@ -112,8 +113,8 @@ def locate_nonfinite(model: LanguageModel, objective: Objective, batch: Batch) -
 
     Looked at in the order in which a NaN spreads: weights, activations from the first layer to the
     logits, the row's loss, gradients from the last layer to the first. The earliest such place is
-    named, and all rows that have one. The model, its gradients and torch's generators stay as they
-    are.
+    named, and all rows that have one. A table that serves as embedding and head has one gradient,
+    and counts as the embedding. The model, its gradients and torch's generators stay as they are.
     """
     for name, parameter in model.named_parameters():
         if not parameter.isfinite().all():
@@ -126,7 +127,7 @@ def locate_nonfinite(model: LanguageModel, objective: Objective, batch: Batch) -
             if (alone.targets >= 0).any() and (place := _first(model, objective, alone, points)):
                 places[row] = place
     if not places:
-        return NonFinite("loss", "", None, ())
+        return NonFinite("together", "", None, ())
     first = min(places.values(), key=lambda place: place.order)
     return NonFinite(first.where, first.tensor, _layer(first.tensor), tuple(places))
 
@@ -148,14 +149,34 @@ def _first(
             return _Place(i, "activation", name)
     if not loss.isfinite():
         return _Place(len(points), "loss", "")
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    named = _in_forward_order(model)
     gradients = torch.autograd.grad(loss, [p for _, p in named], allow_unused=True)
     found = zip(named, gradients, strict=True)
     bad = [i for i, (_, g) in enumerate(found) if g is not None and not g.isfinite().all()]
     if not bad:
         return None
-    last = bad[-1]  # parameters come in the forward pass's order, their gradients in reverse
+    last = bad[-1]  # the gradients come in reverse
     return _Place(len(points) + len(named) - last, "gradient", named[last][0])
+
+
+def _in_forward_order(model: LanguageModel) -> list[tuple[str, Tensor]]:
+    """The trained parameters as they are registered, but an attention's output at its end.
+
+    The norms of queries and keys come before it in a pass, and after it in the model.
+    """
+    ordered: list[tuple[str, Tensor]] = []
+    outputs: list[tuple[str, Tensor]] = []
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        if ".attention.output." in name:
+            outputs.append((name, parameter))
+            continue
+        if ".attention." not in name:
+            ordered += outputs
+            outputs = []
+        ordered.append((name, parameter))
+    return ordered + outputs
 
 
 def _layer(name: str) -> int | None:

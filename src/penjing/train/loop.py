@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from penjing.core.errors import CheckpointError
 from penjing.evaluate.loss import LossReport
 from penjing.model.base import LanguageModel
 from penjing.train.config import TrainConfig
@@ -71,7 +72,13 @@ def train(
     progress = Progress(config, hooks, gradients)
     if resume is not None:
         put_back(resume, optimizer, objective if restore_data else None, world)
-        progress.restore(resume.counters)
+        try:
+            progress.restore(resume.counters)
+        except KeyError as error:
+            raise CheckpointError(
+                f"The checkpoint lacks {error}: another version of penjing made it. Resume it "
+                "with that version, or start a new run from its model with --from."
+            ) from error
 
     def snapshot(counters: Mapping[str, Any]) -> TrainingState:
         return capture(optimizer, objective, counters, world)
@@ -98,7 +105,8 @@ def train(
                 progress.after_step(batch, loss, norm, factor)
             else:
                 bad.deal_with(batch, loss, norm)
-            if not world.any(interrupt.is_set()) or progress.complete:
+            interrupted = world.any(interrupt.is_set())
+            if progress.owes_side_work and (progress.complete or not interrupted):
                 progress.side_work(snapshot)
             if world.any(interrupt.is_set()):
                 break

@@ -53,6 +53,8 @@ class BadSteps:
         self._progress.tell(
             "nonfinite",
             step=step,
+            loss=loss,
+            norm=norm,
             where=found.where,
             tensor=found.tensor,
             layer=found.layer,

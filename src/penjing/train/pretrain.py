@@ -22,7 +22,7 @@ from penjing.train.doctor.doctor import Doctor
 from penjing.train.prepare import Prepared, check, new_model, prepare, training_dtype
 from penjing.train.run import LOG, Journal, Run, new_run, old_run, read_settings
 from penjing.train.state import TrainingState, load_state
-from penjing.train.work import Work
+from penjing.train.work import Work, checkpoints_of
 
 
 def pretrain(config: PretrainConfig, *, out: str | Path, listeners: Sequence[Listener] = ()) -> Run:
@@ -38,21 +38,27 @@ def pretrain(config: PretrainConfig, *, out: str | Path, listeners: Sequence[Lis
     """
     check(config)
     with join(config.train.device) as world:
-        world.main_first(lambda: check_free(Path(out)))
-        tell = Journal(listeners if world.is_main else ())
-        tell.doctor = Doctor(config.train)
-        prepared = prepare(config, tell, world=world)
-        with _session(config.train, world):
-            size = _foresee(config, prepared, Path(out), tell, world)
-            model = new_model(config, prepared)
-            work = Work(config, prepared, model, Path(out), tell, world, micro_batch_size=size)
-            work.begin()
-            with new_run(work.out, config, tell) if world.is_main else nullcontext():
-                return work.run()
+        return _begin(config, Path(out), listeners, world)
 
 
-def dry_run(config: PretrainConfig, *, listeners: Sequence[Listener] = ()) -> None:
-    """Tell what `pretrain` would need: memory, time, disk. Nothing is trained or written.
+def _begin(config: PretrainConfig, out: Path, listeners: Sequence[Listener], world: World) -> Run:
+    world.main_first(lambda: check_free(out))
+    tell = Journal(listeners if world.is_main else ())
+    tell.doctor = Doctor(config.train)
+    prepared = prepare(config, tell, world=world)
+    with _session(config.train, world):
+        size = _foresee(config, prepared, out, tell, world)
+        model = new_model(config, prepared)
+        work = Work(config, prepared, model, out, tell, world, micro_batch_size=size)
+        work.begin()
+        with new_run(work.out, config, tell) if world.is_main else nullcontext():
+            return work.run()
+
+
+def dry_run(
+    config: PretrainConfig, *, out: str | Path = ".", listeners: Sequence[Listener] = ()
+) -> None:
+    """Tell what `pretrain` would need: memory, time, and the disk of `out`. Nothing is kept.
 
     Raises:
         As `pretrain`.
@@ -61,7 +67,7 @@ def dry_run(config: PretrainConfig, *, listeners: Sequence[Listener] = ()) -> No
     tell = Journal(listeners)
     prepared = prepare(config, tell)
     with _session(config.train, SINGLE):
-        _foresee(config, prepared, Path(), tell, SINGLE)
+        _foresee(config, prepared, Path(out), tell, SINGLE)
         Work(config, prepared, new_model(config, prepared), Path(), tell, SINGLE).begin()
 
 
@@ -85,9 +91,20 @@ def resume(
     path = Path(path)
     config = read_settings(path)
     check(config)
-    with join(config.train.device) as world, ExitStack() as opened:
+    with join(config.train.device) as world:
+        return _go_on(path, config, listeners, accept_changed_data, world)
+
+
+def _go_on(
+    path: Path,
+    config: PretrainConfig,
+    listeners: Sequence[Listener],
+    accept_changed_data: bool,
+    world: World,
+) -> Run:
+    with ExitStack() as opened:
         tell = Journal(listeners if world.is_main else ())
-        checkpoints = Checkpoints(path, keep=config.train.keep)
+        checkpoints = checkpoints_of(path, config)
         if world.is_main:
             opened.enter_context(old_run(path, tell))
             checkpoints.sweep()
@@ -98,7 +115,6 @@ def resume(
                 "further, start a new run from it with --from."
             )
         saved = _Saved.newest(checkpoints, config, world)
-        tell("resume", step=saved.step if saved else 0, path=str(saved.path) if saved else "")
         previous = saved.checkpoint if saved else None
         prepared = prepare(config, tell, saved=previous, world=world)
         same = saved is None or saved.state.counters["data"] == prepared.fingerprint
@@ -108,6 +124,13 @@ def resume(
                 f"in {path} was trained on (its SHA-256 differs). Bring it back; or say "
                 "--accept-changed-data, and the run goes on with the text as it is now."
             )
+        counters = saved.state.counters if saved else {"step": 0, "side_work": 0}
+        tell(
+            "resume",
+            step=counters["step"],
+            side_work=counters["side_work"],
+            path=str(saved.path) if saved else "",
+        )
         with _session(config.train, world):
             if saved:  # in parts of another size, sums would be rounded in another way
                 size = int(saved.state.counters["micro_batch_size"])
@@ -126,10 +149,6 @@ class _Saved:
     path: Path
     checkpoint: Checkpoint
     state: TrainingState
-
-    @property
-    def step(self) -> int:
-        return int(self.state.counters["step"])
 
     @classmethod
     def newest(

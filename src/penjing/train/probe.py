@@ -230,7 +230,8 @@ def write_seconds(folder: Path) -> tuple[float, float]:
     """Seconds to bring a small file to the disk, and for each byte more, with its SHA-256.
 
     Tried on a file without a name, which is gone when it is closed; where that cannot be made, on
-    the system's place for such files.
+    the system's place for such files. A disk that has no room for it is taken to cost no time: the
+    forecast speaks of its room.
     """
     data = random.Random(0).randbytes(WRITTEN)
     place = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
@@ -242,5 +243,8 @@ def write_seconds(folder: Path) -> tuple[float, float]:
             os.fsync(file.fileno())
         hashlib.sha256(data[:size]).digest()
 
-    small = _seconds(lambda: write(1))
-    return small, max(0.0, _seconds(lambda: write(WRITTEN)) - small) / WRITTEN
+    try:
+        small = _seconds(lambda: write(1))
+        return small, max(0.0, _seconds(lambda: write(WRITTEN)) - small) / WRITTEN
+    except OSError:
+        return 0.0, 0.0

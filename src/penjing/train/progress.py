@@ -35,10 +35,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Scale:
-    """What turns nats into bits per byte, and tokens per second into MFU; 0 if not known."""
+    """What turns nats into bits per byte, and tokens into MFU; 0 or None if not known."""
 
     bytes_per_token: float = 0.0
-    flops_per_token: float = 0.0
+    flops_per_token: Callable[[int], float] | None = None  # of windows of that length
     peak_flops: float = 0.0  # FLOP/s
 
 
@@ -68,6 +68,8 @@ class Progress:
         self._config, self.hooks, self._gradients = config, hooks, gradients
         self._side_seconds: dict[str, float] = {}  # of the last evaluation, sample and save
         self._last_save = time.perf_counter()
+        self._worked = 0  # tokens, those of steps that were rolled back too
+        self._flops = 0.0  # of these
         self.done = 0  # steps
         self.tokens = 0
         self.seconds = 0.0  # of steps alone
@@ -93,7 +95,11 @@ class Progress:
             "tokens": self.tokens,
             "seconds": self.seconds,
             "save_seconds": self.save_seconds,
+            "worked": self._worked,
+            "flops": self._flops,
             "side_work": self._side_work,
+            "side_seconds": self._side_seconds,
+            "norms": self._gradients.norms(),
             "report": asdict(self.report) if self.report else None,
             "best": [self.best_step, self.best_loss] if self.best_step else None,
         }
@@ -103,7 +109,10 @@ class Progress:
         self.done, self.tokens = counters["step"], counters["tokens"]
         self.seconds, self.save_seconds = counters["seconds"], counters["save_seconds"]
         self.best_step, self.best_loss = counters["best"] or (0, math.inf)
-        self._side_work = counters["side_work"]
+        self.saved, self._side_work = self.done, counters["side_work"]
+        self._worked, self._flops = counters["worked"], counters["flops"]
+        self._side_seconds = dict(counters["side_seconds"])
+        self._gradients.restore_norms(counters["norms"])
         report = counters["report"]
         self.report = LossReport(**report) if report else None
 
@@ -117,6 +126,9 @@ class Progress:
         """A step is done: count it, and tell of it when that is due."""
         self.done += 1
         self.tokens += batch.targets.numel()
+        self._worked += batch.targets.numel()
+        if flops := self.hooks.scale.flops_per_token:
+            self._flops += batch.targets.numel() * flops(batch.targets.size(1))
         self.report = None
         if self.done == 1 or self.done % self._config.log_every == 0 or self.complete:
             self._tell_step(loss, norm, factor)
@@ -129,7 +141,9 @@ class Progress:
     def roll_back(self, counters: Mapping[str, Any]) -> None:
         """To the step of `counters`; the time that was spent stays spent."""
         self.done, self.tokens = counters["step"], counters["tokens"]
+        self._side_work = self.done
         self.report = None
+        self.tell("rollback", step=self.done)
 
     def side_work(self, capture: Callable[[Mapping[str, Any]], TrainingState]) -> None:
         """Evaluate, sample and save, each when it is due; all of them after the last step."""
@@ -207,9 +221,10 @@ class Progress:
 
     def _tell_step(self, loss: float, norm: float, factor: float) -> None:
         scale = self.hooks.scale
-        speed = self.tokens / self.seconds if self.seconds else 0.0
+        speed = self._worked / self.seconds if self.seconds else 0.0
         bits = loss / math.log(2) / scale.bytes_per_token if scale.bytes_per_token else None
-        mfu = speed * scale.flops_per_token / scale.peak_flops if scale.peak_flops else None
+        peak = scale.peak_flops * self.seconds
+        mfu = self._flops / peak if peak else None
         self.tell(
             "step",
             step=self.done,
@@ -235,7 +250,7 @@ class Progress:
             "save": config.save_every,
         }
         side = sum(
-            (1 + (left - 1) // every[name] if every[name] else 1) * seconds
+            ((config.steps - 1) // n - self.done // n + 1 if (n := every[name]) else 1) * seconds
             for name, seconds in self._side_seconds.items()
         )
         return left * self.seconds / self.done + (side if left else 0.0)

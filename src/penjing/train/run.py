@@ -26,6 +26,7 @@ from penjing.model.checkpoint import Checkpoint, saved_steps
 from penjing.train.config import PretrainConfig
 from penjing.train.doctor.doctor import Doctor
 
+LOCK_SECONDS = 1.0  # to wait for who only looks whether somebody works here
 SETTINGS, LOG, LOCK = "config.json", "events.jsonl", "lock"
 
 
@@ -47,6 +48,7 @@ class Journal:
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self._listeners = list(listeners)
         self.doctor = Doctor()
+        self.has_steps = False
         self._past: list[Event] | None = []  # until the log has joined
 
     def __call__(self, kind: str, /, **data: Any) -> None:
@@ -57,6 +59,7 @@ class Journal:
             self._past.append(event)
         for listener in self._listeners:
             listener(event)
+        self.has_steps |= event.kind == "step"
         for diagnosis in self.doctor.observe(event):
             self.emit(Event("diagnosis", asdict(diagnosis)))
 
@@ -72,7 +75,7 @@ class Journal:
 def new_run(out: Path, config: PretrainConfig, tell: Journal) -> Iterator[None]:
     """Make the run's folder, with its settings and its log, and hold its lock.
 
-    If the run fails before its first checkpoint, the folder goes too; after it, it stays.
+    If the run fails before its first step is told, the folder goes too; after it, it stays.
 
     Raises:
         StorageError: it exists already, or the disk refuses.
@@ -81,13 +84,14 @@ def new_run(out: Path, config: PretrainConfig, tell: Journal) -> Iterator[None]:
         settings = json.dumps(to_dict(config), indent=2)
         (folder / SETTINGS).write_text(settings + "\n", encoding="utf-8")
         (folder / LOG).touch()
-    try:
-        with locked(out), _logged(out, tell):
-            yield
-    except BaseException:
-        if not saved_steps(out):
-            shutil.rmtree(out, ignore_errors=True)
-        raise
+    with locked(out):
+        try:
+            with _logged(out, tell):
+                yield
+        except BaseException:
+            if not (tell.has_steps or saved_steps(out)):
+                shutil.rmtree(out, ignore_errors=True)
+            raise
 
 
 @contextmanager
@@ -133,7 +137,7 @@ def locked(run: Path) -> Iterator[None]:
     lock = FileLock(run / LOCK)
     try:
         with storage_errors(run):
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=LOCK_SECONDS)
     except Timeout as error:
         raise StorageError(
             f"Another process works in {run}. Wait until it ends, or choose another folder."

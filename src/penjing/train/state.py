@@ -100,14 +100,15 @@ def save_state(folder: Path, state: TrainingState, world: World = SINGLE) -> Non
     """
     if world.is_single:
         file = folder / TENSORS
-        save_tensors({key: t.detach().cpu().clone() for key, t in state.tensors.items()}, file)
+        save_tensors({key: _own(t.detach().cpu()) for key, t in state.tensors.items()}, file)
     else:
         save_shards(folder, state.tensors)
         file = own_shard(folder, world.rank)
     mine = {file.name: _digest(file)} if file.exists() else {}
     digests = {name: digest for each in world.gather(mine) for name, digest in each.items()}
     if world.is_main:
-        notes = {"counters": dict(state.counters), "sha256": digests}
+        counters = dict(state.counters)
+        notes = {"counters": counters, "sha256": digests | {COUNTERS: _digest_of(counters)}}
         text = json.dumps(notes, indent=2, ensure_ascii=False) + "\n"
         (folder / COUNTERS).write_text(text, encoding="utf-8")
 
@@ -122,6 +123,8 @@ def load_state(folder: Path, world: World = SINGLE) -> TrainingState:
     digests = notes.get("sha256")
     if not isinstance(digests, dict) or "counters" not in notes:
         raise CheckpointError(f"{folder / COUNTERS} is damaged: it lacks counters or sha256.")
+    if digests.pop(COUNTERS, None) != _digest_of(notes["counters"]):
+        raise CheckpointError(f"{folder / COUNTERS} is damaged: its counters were changed.")
     for name, digest in digests.items() if world.is_main else ():
         file = folder / name
         if file.parent != folder or not file.is_file():
@@ -146,18 +149,29 @@ def _random(world: World) -> str:
 
 def _random_state() -> dict[str, Tensor]:
     """Torch's own generators, from which dropout draws."""
-    state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
-    return state
+    devices = range(torch.cuda.device_count())
+    return {"cpu": torch.get_rng_state()} | {
+        f"cuda{device}": torch.cuda.get_rng_state(device) for device in devices
+    }
 
 
 def _set_random_state(state: Mapping[str, Tensor], *, required: bool) -> None:
     if not (state or required):
         return
     torch.set_rng_state(state["cpu"])
-    if torch.cuda.is_available() and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"])
+    for device in range(torch.cuda.device_count()):
+        if f"cuda{device}" in state:
+            torch.cuda.set_rng_state(state[f"cuda{device}"], device)
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """Contiguous, and alone in its memory: safetensors refuses views of one stack."""
+    alone = tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.nbytes
+    return tensor if alone else tensor.clone(memory_format=torch.contiguous_format)
+
+
+def _digest_of(counters: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(counters, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(file: Path) -> str:

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,11 @@ HEALTH_TOKENS = 4096  # that must leave a neuron asleep before it counts as dead
 SHOWN_TOKENS = 40  # of a row that broke a step
 
 
+def checkpoints_of(run: Path, config: PretrainConfig) -> Checkpoints:
+    """The checkpoints of a run, kept as its settings say."""
+    return Checkpoints(run, keep=config.train.keep, every=config.train.save_every)
+
+
 class Work:
     """One run, once its text and its model are there."""
 
@@ -61,7 +67,8 @@ class Work:
         self.out, self.tell, self.world = out, tell, world
         self._train = replace(config.train, micro_batch_size=micro_batch_size)
         self._began = time.perf_counter()
-        self._checkpoints = Checkpoints(out, keep=config.train.keep)
+        self._seconds_before = 0.0  # that earlier processes worked on this run
+        self._checkpoints = checkpoints_of(out, config)
         generator = torch.Generator().manual_seed(config.train.seed + 1)
         length = model.config.context_length
         source = prepared.transfer.windows(config) if prepared.transfer else RandomWindows
@@ -75,13 +82,18 @@ class Work:
         tell_model(self.model, self.tell)
         self._generate(self.model).close()
         plan = self._plan()
-        self._scale = Scale(**{f.name: plan[f.name] for f in fields(Scale)})
+        self._scale = Scale(
+            bytes_per_token=plan["bytes_per_token"],
+            flops_per_token=cache(partial(flops_per_token, self.model.config)),
+            peak_flops=plan["peak_flops"],
+        )
         self.tell("start", **plan)
 
     def run(self, state: TrainingState | None = None, *, restore_data: bool = True) -> Run:
         """Train, from `state` on if there is one."""
         self._replica = replicate(self.model, self.config.train, self.world)
         self._before = state.counters["before"] if state else self._measure()
+        self._seconds_before = state.counters["total_seconds"] if state else 0.0
         outcome = train(
             self.model,
             self._objective,
@@ -91,6 +103,8 @@ class Work:
             restore_data=restore_data,
             replica=self._replica,
         )
+        if self.world.is_main and not outcome.interrupted:  # a kill may have come before
+            self._checkpoints.tidy(outcome.steps, best=outcome.best_step, is_last=True)
         if self.prepared.transfer and not outcome.interrupted:
             rows = comparison(self._before, self._measure(outcome.report))
             self.tell("transfer", rows=rows, note=self.prepared.transfer.note)
@@ -109,7 +123,8 @@ class Work:
         epochs = tokens / len(training.ids)
         bytes_per_token = validation.n_bytes / (len(validation.ids) - 1)
         known = {"epochs": epochs, "bytes_per_token": bytes_per_token}
-        band = expected(self.model.n_parameters(), tokens, floor, **known)
+        form = (shape.family, self.config.train.optimizer.name, self.config.train.init)
+        band = expected(self.model.n_parameters(), tokens, floor, form=form, **known)
         return {
             "steps": self.config.train.steps,
             "batch_size": self.config.train.batch_size,
@@ -131,7 +146,7 @@ class Work:
             evaluate=lambda: self._evaluate(self.prepared.validation),
             sample=self._sample,
             save=self._save,
-            load=lambda: self._checkpoints.load_newest(self.world),
+            load=lambda: self._checkpoints.load_due(self.world),
             health=self._health,
             text=self._text,
             scale=self._scale,
@@ -193,6 +208,7 @@ class Work:
             "data": self.prepared.fingerprint,
             "before": self._before,
             "micro_batch_size": self._train.micro_batch_size,
+            "total_seconds": self._total_seconds(),
         }
         state = TrainingState(snapshot.state.tensors, counters)
 
@@ -224,6 +240,10 @@ class Work:
         self.world.barrier()
         return path
 
+    def _total_seconds(self) -> float:
+        """That all processes worked on this run, one after another."""
+        return self._seconds_before + time.perf_counter() - self._began
+
     def _figures(self, outcome: Outcome) -> dict[str, Any]:
         report = outcome.report
         return {
@@ -235,7 +255,7 @@ class Work:
             "best_loss": outcome.best_loss,
             "train_seconds": outcome.seconds,
             "save_seconds": outcome.save_seconds,
-            "total_seconds": time.perf_counter() - self._began,
+            "total_seconds": self._total_seconds(),
             "peak_memory": peak_memory(),
             "interrupted": outcome.interrupted,
             "path": str(self.out),

@@ -65,17 +65,22 @@ def run(args: Sequence[str]) -> int:
     config = arguments.settings
     if not config.data.sources:
         raise UsageError(f"No text to train on. {_on_a_file('FILE')}")
+    if arguments.dry_run and arguments.range_test:
+        raise UsageError("--dry-run and --range-test are two questions: ask one at a time.")
+    if arguments.dry_run:
+        return _dry_run(config, arguments.out or Path())
+    if arguments.range_test:
+        return _range_test(config)
     if arguments.accept_changed_data:
-        raise UsageError("--accept-changed-data belongs to --resume.")
+        raise UsageError(
+            "--accept-changed-data belongs to --resume: "
+            + command("pretrain", "--resume", str(arguments.out or "DIR"), "--accept-changed-data")
+        )
     if arguments.or_resume:
         if arguments.out is None:
             raise UsageError("--or-resume needs --out: the folder that the run has each time.")
         if arguments.out.exists():
             return _go_on(arguments.out, config, tensorboard=arguments.tensorboard)
-    if arguments.dry_run:
-        return _dry_run(config)
-    if arguments.range_test:
-        return _range_test(config)
     out = run_directory(arguments.recipe, arguments.out)
     return train(config, out, tensorboard=arguments.tensorboard)
 
@@ -180,12 +185,12 @@ def _go_on(out: Path, config: PretrainConfig, *, tensorboard: bool) -> int:
     return _watched(lambda heard: resume(out, listeners=heard), out, tensorboard)
 
 
-def _dry_run(config: PretrainConfig) -> int:
+def _dry_run(config: PretrainConfig, out: Path) -> int:
     """What the run would need; nothing is trained, and nothing is written."""
     from penjing.cli.console import make_console, teller
     from penjing.train.pretrain import dry_run
 
-    dry_run(config, listeners=[teller(make_console())])
+    dry_run(config, out=out, listeners=[teller(make_console())])
     return 0
 
 

@@ -6,6 +6,7 @@ Each threshold is held against healthy runs of many sizes, on which all signs st
 from bisect import bisect_right
 from statistics import median
 
+from penjing.train.doctor.causes import Severity
 from penjing.train.doctor.history import UNIGRAM_LOW, WINDOW, Finding, History
 
 LOST = 0.4  # of what was learned, given up again: noise and longer windows cost a few per cent
@@ -37,6 +38,14 @@ def nonfinite(run: History) -> Finding | None:
     if not found or found["step"] < run.step:
         return None
     where, tensor = found.get("where"), found.get("tensor") or ""
+    severity: Severity = "error" if found.get("action") == "stop" else "warning"
+    if where == "together":
+        loss, norm = float(found.get("loss", "nan")), float(found.get("norm", "nan"))
+        return Finding(
+            f"At step {found['step']} not all was finite: loss {loss:.4g}, gradient norm "
+            f"{norm:.4g}: no row does so by itself.",
+            severity,
+        )
     place = {
         "weight": f"the weight {tensor}",
         "activation": f"the activation {tensor}",
@@ -45,11 +54,11 @@ def nonfinite(run: History) -> Finding | None:
     layer = found.get("layer")
     inside = "" if layer in (None, "") else f" (layer {layer})"
     rows = found.get("rows") or []
-    which = f", in rows {', '.join(map(str, rows[:8]))} of the batch" if rows else ""
+    named = ", ".join(str(row + 1) for row in rows[:8])
+    which = f", in row{'s' * (len(rows) > 1)} {named} of the batch" if rows else ""
     text = f": {found['text'][:80]!r}" if found.get("text") else ""
     return Finding(
-        f"At step {found['step']} {place}{inside} was not finite{which}{text}.",
-        "error" if found.get("action") == "stop" else "warning",
+        f"At step {found['step']} {place}{inside} was not finite{which}{text}.", severity
     )
 
 
@@ -82,12 +91,14 @@ def rate_too_high(run: History) -> Finding | None:
             f"{run.bits(known)} of a model that knows nothing.",
             "error",
         )
-    recent = run.steps[-SPIKE_SPAN:]
-    spikes = [step for step in run.spikes if step >= recent[0]["step"]]
+    recent = len(run.steps[-SPIKE_SPAN:])
+    since = len(run.steps) - recent
+    spikes = [i for i in run.spikes if i >= since and run.rose_after(i)]
     if len(spikes) >= SPIKES:
         return Finding(
-            f"The loss or the gradient norm leapt {len(spikes)} times in the last {len(recent)} "
-            f"looks, last at step {spikes[-1]}."
+            f"The loss or the gradient norm leapt {len(spikes)} times in the last {recent} "
+            f"looks, last at step {run.steps[spikes[-1]]['step']}, and the loss stayed up for a "
+            "while."
         )
     return _always_clipped(run)
 
@@ -195,10 +206,11 @@ def slowdown(run: History) -> Finding | None:
     if not run.steps or "tokens" not in run.steps[-1]:
         return None
     now = float(run.steps[-1]["seconds"])
-    i = bisect_right(run.steps, now - SLOW_SECONDS, key=lambda step: float(step["seconds"])) - 1
-    if i < WINDOW:
+    first, long_ago = run.paced, now - SLOW_SECONDS
+    i = bisect_right(run.steps, long_ago, first, key=lambda step: float(step["seconds"])) - 1
+    if i < first + WINDOW:
         return None
-    before, lately = _speed(run, 0, i), _speed(run, i, len(run.steps) - 1)
+    before, lately = _speed(run, first, i), _speed(run, i, len(run.steps) - 1)
     if lately > SLOW * before:
         return None
     return Finding(
