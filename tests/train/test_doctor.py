@@ -3,6 +3,7 @@
 The runs are tiny: a text of 60 made-up words, a model of two layers, a hundred steps.
 """
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -412,8 +413,8 @@ def replace_seconds(event: Event, factor: float) -> Event:
 
 def test_what_was_forgotten_leaves_no_trace() -> None:
     """After a resume the history is as if the forgotten steps had never been."""
-    start = Event("start", {"steps": 90, "bytes_per_token": 1.0, "epochs": 1.0,
-                            "baselines": {"uniform": 8.0, "unigram": 3.0}})  # fmt: skip
+    bits = {"uniform": 8.0 / math.log(2), "unigram": 3.0 / math.log(2)}
+    start = Event("start", {"steps": 90, "bytes_per_token": 1.0, "epochs": 1.0, "baselines": bits})
     level = [8 - 0.5 * i for i in range(10)] + [3.0] * 30
     gone = [5.0] * 8 + [1.0] * 3
     for kind in ("resume", "rollback"):
@@ -424,6 +425,7 @@ def test_what_was_forgotten_leaves_no_trace() -> None:
         for event in steps([*level, *gone])[len(level) :]:
             broken.add(event)
         assert broken.arrival is None and broken.spikes == [40]
+        assert whole.arrival is not None
         broken.add(Event(kind, {"step": len(level)}))
         assert broken.arrival == whole.arrival and broken.spikes == []
         assert broken.losses == whole.losses and broken.smooth == whole.smooth

@@ -327,7 +327,7 @@ def test_a_log_that_finds_no_room_is_a_clear_error(tmp_path: Path) -> None:
         pytest.skip("no /dev/full here")
     with pytest.raises(StorageError, match="disk is full"), JsonLines(tmp_path / "log") as log:
         log._file.close()
-        log._file = Path("/dev/full").open("w", encoding="utf-8")
+        log._file = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 (the log closes it)
         log(Event("step", {"step": 1}))
 
 

@@ -54,8 +54,8 @@ def test_the_runs_themselves_lie_in_the_band(measured: dict[str, Any]) -> None:
 
 
 def asked(n: float, d: float, **changes: Any) -> Band | None:
-    options = {"form": FORM, "epochs": 0.5, "bytes_per_token": LAW.bytes_per_token[0]}
-    return expected(round(n), round(d), BASELINES, **options | changes)
+    options: dict[str, Any] = {"epochs": 0.5, "bytes_per_token": LAW.bytes_per_token[0]}
+    return expected(round(n), round(d), BASELINES, **{"form": FORM} | options | changes)
 
 
 def test_more_of_either_lowers_the_band() -> None:
