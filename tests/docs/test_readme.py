@@ -146,10 +146,21 @@ def test_the_races_figures_are_those_of_its_results(readme: str) -> None:
 
 
 @pytest.mark.parametrize("readme", READMES)
+def test_the_a100s_figures_are_those_of_the_results(readme: str) -> None:
+    result = json.loads((ROOT / "benchmarks/results/shakespeare_char.json").read_text())
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    losses = [run["loss"] for run in result["runs"]]
+    seconds = median(run["train_seconds"] for run in result["runs"])
+    for figure in (f"{min(losses):.3f}", f"{max(losses):.3f}", f"{seconds:.0f}"):
+        assert re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d|\.\d)", text), figure
+    assert result["passed"] == len(losses) >= 3
+
+
+@pytest.mark.parametrize("readme", READMES)
 def test_benchmark_commands_have_the_flags_that_they_are_given(readme: str) -> None:
     text = (ROOT / readme).read_text(encoding="utf-8")
     commands = re.findall(r"python (benchmarks/\w+\.py[^\n`]*)", text)
-    assert len(commands) == 2
+    assert len(commands) == 3
     for command in commands:
         file, *words = shlex.split(command)
         shown = subprocess.run(
