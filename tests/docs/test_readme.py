@@ -52,6 +52,8 @@ def penjing(words: list[str], folder: Path) -> None:
 def quicker(words: list[str]) -> list[str]:
     """A later word wins, so what the README itself sets is left out here."""
     extra = QUICK.get(words[0], [])
+    if "--from" in words:  # that model has its sizes
+        extra = [word for word in extra if word not in ("--depth", "1")]
     pairs = zip(extra[::2], extra[1::2], strict=True)
     return [word for name, value in pairs if name not in words for word in (name, value)]
 
