@@ -185,5 +185,6 @@ def test_the_form_of_poems_is_counted(folder: Path) -> None:
 def test_the_transcript_is_what_the_progress_prints(readme: str) -> None:
     text = (ROOT / readme).read_text(encoding="utf-8")
     (line,) = re.findall(r"^step 20/700 .*$", text, re.MULTILINE)
-    data = {"step": 20, "steps": 700, "loss": 5.785, "tokens_per_second": 12_700, "eta": 219.0}
+    data = {"step": 20, "steps": 700, "loss": 5.784, "bits_per_byte": 2.635, "eta": 194.0}
+    data |= {"tokens_per_second": 14300, "mfu": 0.46, "grad_norm": 2.0}
     assert line == step_line(data, None)
