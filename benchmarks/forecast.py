@@ -149,7 +149,7 @@ def foretell(name: str, folder: Path) -> dict[str, Any]:
     import torch
 
     from penjing.model.runtime import default_threads, keep_freed_memory
-    from penjing.train.forecast import forecast
+    from penjing.train.forecast.forecast import forecast
     from penjing.train.prepare import prepare
     from penjing.train.run import Journal
 

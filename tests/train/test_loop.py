@@ -22,7 +22,7 @@ from penjing.train.curriculum import Curriculum
 from penjing.train.gradients import Gradients
 from penjing.train.loop import train
 from penjing.train.objectives import NextToken
-from penjing.train.parallel import Alone
+from penjing.train.parallel.replica import Alone
 from penjing.train.progress import Hooks, Snapshot
 
 IDS = torch.randint(20, (2000,), generator=torch.Generator().manual_seed(0))

@@ -1,6 +1,7 @@
 """What TensorBoard itself reads from the files."""
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def scalars(found, name: str) -> list[tuple[int, float]]:
 
 
 def test_curves_samples_and_layers(tmp_path):
-    with TensorBoard(tmp_path / "tb") as board:
+    with closing(TensorBoard(tmp_path / "tb")) as board:
         for event in (
             Event("start", {"steps": 9}),
             Event("diagnosis", {"step": 0, "title": "few", "evidence": "e", "remedy": "r"}),
@@ -55,10 +56,10 @@ def test_curves_samples_and_layers(tmp_path):
 
 
 def test_a_resumed_run_is_one_curve(tmp_path):
-    with TensorBoard(tmp_path) as board:
+    with closing(TensorBoard(tmp_path)) as board:
         for n in range(1, 6):
             board(step(n, loss=1.0))
-    with TensorBoard(tmp_path) as board:
+    with closing(TensorBoard(tmp_path)) as board:
         board(Event("resume", {"step": 3, "path": "x"}))
         for n in range(4, 8):
             board(step(n, loss=2.0))
@@ -67,7 +68,7 @@ def test_a_resumed_run_is_one_curve(tmp_path):
 
 
 def test_nothing_is_made_before_the_first_step(tmp_path):
-    with TensorBoard(tmp_path / "run" / "tb") as board:
+    with closing(TensorBoard(tmp_path / "run" / "tb")) as board:
         board(Event("diagnosis", {"step": 0, "title": "t", "evidence": "e", "remedy": "r"}))
     assert not (tmp_path / "run").exists()
 

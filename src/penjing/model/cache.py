@@ -20,8 +20,10 @@ class Cache(ABC):
     Made by `model.new_cache()`, which knows the kind that the model needs.
     """
 
-    length: int  # positions filled
-    capacity: int  # positions that fit
+    def __init__(self, config: ModelConfig, capacity: int | None) -> None:
+        self.config = config
+        self.capacity = config.context_length if capacity is None else capacity  # that fit
+        self.length = 0  # positions filled
 
     @classmethod
     def expect(cls, cache: "Cache | None") -> Self | None:
@@ -83,9 +85,7 @@ class KVCache(Cache):
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.config = config
-        self.capacity = config.context_length if capacity is None else capacity
-        self.length = 0  # positions filled
+        super().__init__(config, capacity)
         shape = (batch_size, config.n_kv_head, self.capacity, config.head_dim)
         self.keys = [torch.empty(shape, dtype=dtype, device=device) for _ in range(config.n_layer)]
         self.values = [torch.empty_like(k) for k in self.keys]
@@ -146,9 +146,7 @@ class StateCache(Cache):
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.config = config
-        self.capacity = config.context_length if capacity is None else capacity
-        self.length = 0
+        super().__init__(config, capacity)
         shape = (batch_size, self.capacity, n_states, config.n_embd)
         self.states = [
             torch.empty(shape, dtype=dtype, device=device) for _ in range(config.n_layer)

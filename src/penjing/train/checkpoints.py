@@ -13,7 +13,7 @@ from pathlib import Path
 
 from penjing.core.files import atomic_directory
 from penjing.model.checkpoint import CHECKPOINTS, saved_steps
-from penjing.train.distributed import SINGLE, World
+from penjing.train.parallel.distributed import SINGLE, World
 from penjing.train.state import TrainingState, load_state
 
 TRAINING = "training"

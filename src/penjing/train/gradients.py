@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from penjing.data.batches import Batch
-from penjing.train.distributed import World
 from penjing.train.objectives import Objective
-from penjing.train.parallel import Replica
+from penjing.train.parallel.distributed import World
+from penjing.train.parallel.replica import Replica
 
 
 class Gradients:

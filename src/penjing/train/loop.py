@@ -16,11 +16,11 @@ from penjing.core.errors import CheckpointError
 from penjing.evaluate.loss import LossReport
 from penjing.model.base import LanguageModel
 from penjing.train.config import TrainConfig
-from penjing.train.distributed import SINGLE
 from penjing.train.gradients import Gradients, finite
 from penjing.train.nonfinite import BadSteps
 from penjing.train.objectives import Objective
-from penjing.train.parallel import Replica, replicate
+from penjing.train.parallel.distributed import SINGLE
+from penjing.train.parallel.replica import Replica, replicate
 from penjing.train.progress import Hooks, Progress
 from penjing.train.schedule import rate
 from penjing.train.state import TrainingState, capture, put_back

@@ -8,7 +8,7 @@ from penjing.train.config import TrainConfig
 from penjing.train.health import NonFinite, locate_nonfinite
 from penjing.train.objectives import Objective
 from penjing.train.optimizers import Optimizer
-from penjing.train.parallel import Replica
+from penjing.train.parallel.replica import Replica
 from penjing.train.progress import Progress
 from penjing.train.state import put_back
 

@@ -23,7 +23,7 @@ from penjing.model.runtime import fast_bfloat16, pick_device
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.tokenizer.train import train_tokenizer
 from penjing.train.config import PretrainConfig, TrainConfig
-from penjing.train.distributed import SINGLE, World
+from penjing.train.parallel.distributed import SINGLE, World
 from penjing.train.parent import Origin, Parent, begin
 from penjing.train.run import Journal
 from penjing.train.transfer import Transfer, transfer

@@ -17,8 +17,8 @@ from penjing.model.checkpoint import Checkpoint
 from penjing.model.runtime import default_threads, keep_freed_memory, memory_errors, pick_device
 from penjing.train.checkpoints import TRAINING, Checkpoints
 from penjing.train.config import PretrainConfig, TrainConfig
-from penjing.train.distributed import SINGLE, World, join
 from penjing.train.doctor.doctor import Doctor
+from penjing.train.parallel.distributed import SINGLE, World, join
 from penjing.train.prepare import Prepared, check, new_model, prepare, training_dtype
 from penjing.train.run import LOG, Journal, Run, new_run, old_run, read_settings
 from penjing.train.state import TrainingState, load_state
@@ -185,7 +185,7 @@ def _foresee(
     """
     if not world.is_single:
         return config.train.micro_batch_size
-    from penjing.train.forecast import forecast
+    from penjing.train.forecast.forecast import forecast
 
     found = forecast(config, prepared, folder=out)
     tell("forecast", **found.event_data())

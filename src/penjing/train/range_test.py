@@ -21,7 +21,7 @@ from penjing.train.curriculum import Curriculum
 from penjing.train.gradients import Gradients, finite
 from penjing.train.objectives import NextToken, Objective
 from penjing.train.optimizers import build_optimizer
-from penjing.train.parallel import Alone
+from penjing.train.parallel.replica import Alone
 from penjing.train.prepare import check, new_model, prepare
 from penjing.train.run import Journal
 

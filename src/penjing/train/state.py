@@ -3,8 +3,8 @@
 state.safetensors   float32 masters, the optimizer's averages, generators, the place in the data
 state.json          counters, and the SHA-256 of each file of tensors
 
-Several processes write several files instead of the first: see `penjing.train.shards`. Whatever
-wrote them, any number of processes goes on from them.
+Several processes write several files instead of the first: see `penjing.train.parallel.shards`.
+Whatever wrote them, any number of processes goes on from them.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ from torch import Tensor
 
 from penjing.core.errors import CheckpointError
 from penjing.model.tensor_files import read_json, save_tensors
-from penjing.train.distributed import SINGLE, World
 from penjing.train.objectives import Objective
 from penjing.train.optimizers import Optimizer
-from penjing.train.shards import SavedTensors, own_shard, save_shards
+from penjing.train.parallel.distributed import SINGLE, World
+from penjing.train.parallel.shards import SavedTensors, own_shard, save_shards
 
 TENSORS, COUNTERS = "state.safetensors", "state.json"
 

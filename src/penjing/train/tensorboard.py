@@ -6,7 +6,6 @@ To look at them: `tensorboard --logdir runs`.
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from penjing.core.errors import ConfigError
@@ -83,17 +82,6 @@ class TensorBoard:
             with storage_errors(self._folder):
                 self._writer.close()
             self._writer = None
-
-    def __enter__(self) -> "TensorBoard":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _write(writer: Any, event: Event) -> None:

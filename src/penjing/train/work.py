@@ -25,12 +25,12 @@ from penjing.report.run import write_report
 from penjing.train.checkpoints import TRAINING, Checkpoints
 from penjing.train.config import PretrainConfig, TrainConfig
 from penjing.train.curriculum import Curriculum
-from penjing.train.distributed import SINGLE, World
 from penjing.train.flops import flops_per_token, matmul_peak
 from penjing.train.health import look
 from penjing.train.loop import Outcome, train
 from penjing.train.objectives import NextToken
-from penjing.train.parallel import replicate
+from penjing.train.parallel.distributed import SINGLE, World
+from penjing.train.parallel.replica import replicate
 from penjing.train.parent import Origin
 from penjing.train.prepare import Prepared, tell_model
 from penjing.train.progress import Hooks, Scale, Snapshot

@@ -1,7 +1,7 @@
 """`penjing pretrain`: a recipe, then a settings file, then the words of the command line."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -219,7 +219,7 @@ def _watched(work: "Callable[[list[Listener]], Run]", out: Path, tensorboard: bo
         if tensorboard:
             from penjing.train.tensorboard import FOLDER, TensorBoard
 
-            heard.append(opened.enter_context(TensorBoard(out / FOLDER)))
+            heard.append(opened.enter_context(closing(TensorBoard(out / FOLDER))))
         progress = opened.enter_context(Progress())
         done = work([progress, *heard])
     if not progress.latest:  # of several processes, only the main one reports

@@ -20,8 +20,8 @@ from torch import nn
 from penjing.core.errors import CheckpointError, ConfigError, TrainingError
 from penjing.core.events import read_events
 from penjing.data.batches import Batch
-from penjing.train.distributed import World, join
-from penjing.train.shards import SavedTensors
+from penjing.train.parallel.distributed import World, join
+from penjing.train.parallel.shards import SavedTensors
 from penjing.train.state import load_state
 
 pytestmark = pytest.mark.xdist_group("distributed")  # what is started once is not started twice

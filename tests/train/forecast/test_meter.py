@@ -2,7 +2,7 @@
 
 import torch
 
-from penjing.train.meter import MemoryMeter
+from penjing.train.forecast.meter import MemoryMeter
 
 CPU = torch.device("cpu")
 

@@ -22,9 +22,9 @@ from penjing.generate.inference import inference
 from penjing.model.base import LanguageModel
 from penjing.model.families import rebuild
 from penjing.train.config import OptimizerConfig, TrainConfig
-from penjing.train.distributed import SINGLE, World
 from penjing.train.objectives import Objective
 from penjing.train.optimizers import Optimizer, build_optimizer
+from penjing.train.parallel.distributed import SINGLE, World
 
 if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
@@ -212,7 +212,7 @@ class Sharded(Replica):
         return model.to(self._dtype).train(self.model.training)
 
     def optimizer(self, config: OptimizerConfig) -> Optimizer:
-        from penjing.train.sharded import ShardedAdamW, ShardedMuon
+        from penjing.train.parallel.sharded import ShardedAdamW, ShardedMuon
 
         muon = partial(ShardedMuon, dtype=self._dtype)
         return build_optimizer(self.model, config, muon=muon, adamw=ShardedAdamW)

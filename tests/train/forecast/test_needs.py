@@ -10,9 +10,9 @@ from penjing.core.errors import TrainingError
 from penjing.data.batches import Tokens
 from penjing.model.config import ModelConfig
 from penjing.train.config import OptimizerConfig, TrainConfig
-from penjing.train.needs import Needs, least, micro_batch
+from penjing.train.forecast.needs import Needs, least, micro_batch
+from penjing.train.forecast.probe import Footprint, Timeline, Trial
 from penjing.train.prepare import Prepared
-from penjing.train.probe import Footprint, Timeline, Trial
 
 GIB = 2**30
 IDS = torch.randint(50, (3000,), generator=torch.Generator().manual_seed(0))

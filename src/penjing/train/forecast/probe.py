@@ -29,10 +29,10 @@ from penjing.model.families import build_model
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.train.config import TrainConfig
 from penjing.train.curriculum import Curriculum, stages
+from penjing.train.forecast.meter import MemoryMeter
 from penjing.train.gradients import Gradients
-from penjing.train.meter import MemoryMeter
 from penjing.train.objectives import NextToken, Objective
-from penjing.train.parallel import Alone
+from penjing.train.parallel.replica import Alone
 from penjing.train.work import EVAL_TOKENS
 
 TRIED_ROWS = (2, 4)

@@ -11,8 +11,8 @@ from penjing.model.config import ModelConfig
 from penjing.model.memory import give_back_freed, resident_memory
 from penjing.train.config import TrainConfig
 from penjing.train.flops import parameters_by_part
+from penjing.train.forecast.probe import TRIED_ROWS, Footprint, Trial
 from penjing.train.prepare import Prepared
-from penjing.train.probe import TRIED_ROWS, Footprint, Trial
 
 USABLE = 0.8  # of the free memory: others want some too
 GAPS = {"cpu": 1.4, "cuda": 1.05}  # bytes that the allocator takes for a byte of passing tensors

@@ -18,9 +18,9 @@ from penjing.train import pretrain as pretrain_module
 from penjing.train.config import DataConfig, PretrainConfig, TrainConfig
 from penjing.train.curriculum import Curriculum
 from penjing.train.flops import flops_per_token
-from penjing.train.forecast import Forecast, forecast
+from penjing.train.forecast.forecast import Forecast, forecast
+from penjing.train.forecast.needs import USABLE
 from penjing.train.loop import train
-from penjing.train.needs import USABLE
 from penjing.train.objectives import NextToken
 from penjing.train.prepare import Prepared, prepare
 from penjing.train.pretrain import pretrain

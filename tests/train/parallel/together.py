@@ -15,10 +15,10 @@ from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
 from penjing.train.config import OptimizerConfig, TrainConfig
 from penjing.train.curriculum import Curriculum
-from penjing.train.distributed import SINGLE, World, join
 from penjing.train.loop import train
 from penjing.train.objectives import NextToken
-from penjing.train.parallel import replicate
+from penjing.train.parallel.distributed import SINGLE, World, join
+from penjing.train.parallel.replica import replicate
 from penjing.train.progress import Hooks, Snapshot
 from penjing.train.state import capture, load_state, put_back, save_state
 

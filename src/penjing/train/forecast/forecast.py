@@ -1,6 +1,6 @@
 """What a run will need, before its first step: memory, time, arithmetic, disk; and what is odd.
 
-Nothing is guessed that can be measured in a moment: see `penjing.train.probe`.
+Nothing is guessed that can be measured in a moment: see `penjing.train.forecast.probe`.
 """
 
 import gc
@@ -18,9 +18,9 @@ from penjing.model.runtime import pick_device
 from penjing.train.config import PretrainConfig, TrainConfig
 from penjing.train.curriculum import stages
 from penjing.train.flops import flops_per_token, matmul_peak, parameters_by_part
-from penjing.train.needs import USABLE, Memory, Needs, least, too_large
+from penjing.train.forecast.needs import USABLE, Memory, Needs, least, too_large
+from penjing.train.forecast.probe import Timing, Trial, write_seconds
 from penjing.train.prepare import Prepared, training_dtype
-from penjing.train.probe import Timing, Trial, write_seconds
 from penjing.train.progress import SAVE_SECONDS, SAVE_SHARE
 from penjing.train.work import HEALTH_TOKENS
 
