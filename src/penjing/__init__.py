@@ -18,6 +18,7 @@ from penjing.version import __version__
 if TYPE_CHECKING:
     from penjing.core.config import load_toml
     from penjing.core.errors import (
+        BusyError,
         CheckpointError,
         ConfigError,
         CorpusError,
@@ -29,17 +30,34 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from penjing.core.events import Event, JsonLines, Listener, read_events
-    from penjing.core.types import Candidate, Document, FilterRecord, SamplingParams, TokenStep
+    from penjing.core.types import (
+        Candidate,
+        Document,
+        FilterRecord,
+        SamplingParams,
+        Structure,
+        TokenStep,
+    )
     from penjing.data.corpora import CORPORA, load_corpus
     from penjing.data.readers import read_documents
     from penjing.evaluate.loss import LossReport, evaluate_loss
+    from penjing.formats.gguf.writer import write_gguf
+    from penjing.formats.importing import import_checkpoint
+    from penjing.formats.opening import open_checkpoint
+    from penjing.formats.package_models import MODELS
+    from penjing.generate.conversation import Conversation
+    from penjing.generate.engine import Engine
+    from penjing.generate.generation import Generation
     from penjing.generate.load import LoadedModel, load
     from penjing.model.cache import Cache, KVCache
     from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
     from penjing.model.config import ModelConfig
     from penjing.model.families import build_model
     from penjing.model.trace import record, taps
+    from penjing.quantization.scheme import SCHEMES, Scheme, parse_scheme
+    from penjing.quantization.tensor import QuantizedTensor
     from penjing.recipes.recipes import RECIPES
+    from penjing.tokenizer.chat import ChatTemplate
     from penjing.tokenizer.config import TokenizerConfig
     from penjing.tokenizer.stream import StreamDecoder
     from penjing.tokenizer.tokenizer import Tokenizer
@@ -55,10 +73,12 @@ if TYPE_CHECKING:
     from penjing.train.doctor.doctor import Diagnosis, examine
     from penjing.train.pretrain import pretrain, resume
     from penjing.train.run import Run
+    from penjing.transform.quantize import QuantizeConfig, quantize
 
 _NAMES = {
     "penjing.core.config": ("load_toml",),
     "penjing.core.errors": (
+        "BusyError",
         "CheckpointError",
         "ConfigError",
         "CorpusError",
@@ -75,18 +95,29 @@ _NAMES = {
         "Document",
         "FilterRecord",
         "SamplingParams",
+        "Structure",
         "TokenStep",
     ),
     "penjing.data.corpora": ("CORPORA", "load_corpus"),
     "penjing.data.readers": ("read_documents",),
     "penjing.evaluate.loss": ("LossReport", "evaluate_loss"),
+    "penjing.formats.gguf.writer": ("write_gguf",),
+    "penjing.formats.importing": ("import_checkpoint",),
+    "penjing.formats.opening": ("open_checkpoint",),
+    "penjing.formats.package_models": ("MODELS",),
+    "penjing.generate.conversation": ("Conversation",),
+    "penjing.generate.engine": ("Engine",),
+    "penjing.generate.generation": ("Generation",),
     "penjing.generate.load": ("LoadedModel", "load"),
     "penjing.model.cache": ("Cache", "KVCache"),
     "penjing.model.checkpoint": ("Checkpoint", "Lineage", "save_checkpoint"),
     "penjing.model.config": ("ModelConfig",),
     "penjing.model.families": ("build_model",),
     "penjing.model.trace": ("record", "taps"),
+    "penjing.quantization.scheme": ("SCHEMES", "Scheme", "parse_scheme"),
+    "penjing.quantization.tensor": ("QuantizedTensor",),
     "penjing.recipes.recipes": ("RECIPES",),
+    "penjing.tokenizer.chat": ("ChatTemplate",),
     "penjing.tokenizer.config": ("TokenizerConfig",),
     "penjing.tokenizer.stream": ("StreamDecoder",),
     "penjing.tokenizer.tokenizer": ("Tokenizer",),
@@ -102,6 +133,7 @@ _NAMES = {
     "penjing.train.doctor.doctor": ("Diagnosis", "examine"),
     "penjing.train.pretrain": ("pretrain", "resume"),
     "penjing.train.run": ("Run",),
+    "penjing.transform.quantize": ("QuantizeConfig", "quantize"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -132,19 +164,26 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "CORPORA",
+    "MODELS",
     "RECIPES",
+    "SCHEMES",
+    "BusyError",
     "Cache",
     "Candidate",
+    "ChatTemplate",
     "Checkpoint",
     "CheckpointError",
     "ConfigError",
+    "Conversation",
     "CorpusError",
     "DataConfig",
     "DataError",
     "Diagnosis",
     "Document",
+    "Engine",
     "Event",
     "FilterRecord",
+    "Generation",
     "GenerationError",
     "JsonLines",
     "KVCache",
@@ -156,12 +195,16 @@ __all__ = [
     "OptimizerConfig",
     "PenjingError",
     "PretrainConfig",
+    "QuantizeConfig",
+    "QuantizedTensor",
     "Run",
     "SamplingParams",
     "ScheduleConfig",
+    "Scheme",
     "StartConfig",
     "StorageError",
     "StreamDecoder",
+    "Structure",
     "TokenStep",
     "Tokenizer",
     "TokenizerConfig",
@@ -172,10 +215,14 @@ __all__ = [
     "build_model",
     "evaluate_loss",
     "examine",
+    "import_checkpoint",
     "load",
     "load_corpus",
     "load_toml",
+    "open_checkpoint",
+    "parse_scheme",
     "pretrain",
+    "quantize",
     "read_documents",
     "read_events",
     "recipe",
@@ -184,4 +231,5 @@ __all__ = [
     "save_checkpoint",
     "taps",
     "train_tokenizer",
+    "write_gguf",
 ]

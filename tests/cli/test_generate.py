@@ -4,13 +4,14 @@ import io
 import json
 import re
 import sys
+from dataclasses import fields
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from penjing.core.types import SamplingParams
 from penjing.generate.load import load
-from penjing.model.checkpoint import Checkpoint, save_checkpoint
 
 NEVER_ENDS = ["--logit-bias", "256", "-100"]  # the end token of a byte vocabulary
 
@@ -67,6 +68,52 @@ def test_trace_shows_each_step(penjing, model_dir):
     assert "temperature" in out and "top_k" in out and "top_p" in out
 
 
+def test_trace_shows_the_steps_of_all_groups(penjing, model_dir):
+    words = ["--prompt", "abab", "--max-new-tokens", "1", "--trace", "--regex", "[a-y]{3}"]
+    words += ["--dry-multiplier", "0.8", "--typical-p", "0.9", "--mirostat", "2"]
+    words += ["--xtc-probability", "1", "--xtc-threshold", "0.01"]
+    out = penjing("generate", str(model_dir), *words).out
+    rows = re.findall(r"^ +([a-z_]+) +(\d+) ", out, re.MULTILINE)
+    assert [step for step, _ in rows] == [
+        *("dry", "structure", "temperature", "typical_p", "xtc", "mirostat")
+    ]
+    assert [kept for _, kept in rows][:3] == ["257", "25", "25"]
+
+
+def test_a_text_in_a_form(penjing, model_dir, tmp_path):
+    words = ["generate", str(model_dir), "--no-echo", "--seed", "1"]
+    text = penjing(*words, "--regex", "[0-9]{3}-(ab|天)+").out
+    assert re.fullmatch(r"[0-9]{3}-(ab|天)+\n", text)
+    schema = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
+    (tmp_path / "list.json").write_text(json.dumps(schema), encoding="utf-8")
+    pair = json.loads(penjing(*words, "--json-schema", "list.json").out)
+    assert len(pair) == 2 and all(isinstance(item, int) for item in pair)
+    (tmp_path / "sum.lark").write_text('start: "1" ("+" "1"){2}', encoding="utf-8")
+    assert penjing(*words, "--grammar", "sum.lark").out == "1+1+1\n"
+
+
+def test_a_schema_that_cannot_be_used(penjing, model_dir, tmp_path):
+    (tmp_path / "bad.json").write_text('{"items": {"type": "strin"}}', encoding="utf-8")
+    result = penjing("generate", str(model_dir), "--json-schema", "bad.json")
+    assert result.code == 1 and "at #/items: Invalid type: strin" in result.err
+
+
+def test_named_tokens(penjing, model_dir):
+    words = ["--prompt", "a", "--json", "--max-new-tokens", "1", "--logprobs", "257"]
+    out = penjing("generate", str(model_dir), *words, "--logprob-ids", "98", "5").out
+    step = json.loads(out)
+    logprobs = {candidate["id"]: candidate["logprob"] for candidate in step["candidates"]}
+    assert step["named"] == [logprobs[98], logprobs[5]]
+
+
+def test_help_has_every_setting_in_a_group(penjing):
+    said = penjing("generate", "--help").out
+    for name in ("sampling", "repetition", "surprise", "form", "end", "output", "computing"):
+        assert f" {name} options " in said
+    settings = {field.name for field in fields(SamplingParams)} - {"structure"}
+    assert [name for name in settings if f"--{name.replace('_', '-')} " not in said] == []
+
+
 def test_stop_and_bias(penjing, model_dir):
     words = ["--prompt", "a", "--logit-bias", "98", "100", "--max-new-tokens", "5", "--json"]
     out = penjing("generate", str(model_dir), *words).out
@@ -89,6 +136,15 @@ def test_at_the_end_of_the_context(penjing, model_dir):
     assert len(penjing(*words, "--on-overflow", "slide").out.splitlines()) == 20
 
 
+def test_what_computes_it(penjing, model_dir):
+    words = ["generate", str(model_dir), "--prompt", "a", "--temperature", "0"]
+    plain = penjing(*words, "--kernels", "off", "--max-new-tokens", "4")
+    assert plain.code == 0 and plain.out.startswith("a")
+    short = penjing(*words, "--kernels", "off", "--context-length", "3", *NEVER_ENDS)
+    assert "3 tokens in " in short.err
+    assert "threads must be" in penjing(*words, "--threads", "-1").err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -98,7 +154,18 @@ def test_at_the_end_of_the_context(penjing, model_dir):
         (["--prompt", "a" * 65], 1, "the context holds 64"),
         (["--prompt", "-x y"], 2, '--prompt="-x y"'),
         (["--prompt", "\udcff"], 1, "not UTF-8"),
-        (["--logprobs", "3"], 2, "--logprobs needs --json"),
+        (["--logprobs", "3"], 2, "need --json"),
+        (["--logprob-ids", "3"], 2, "need --json"),
+        (["--logprob-ids", "257", "--json"], 1, "logprob_ids names token 257"),
+        (["--logit-bias", "300", "1"], 1, "logit_bias names token 300"),
+        (["--dry-multiplier", "1", "--dry-base", "0.5"], 1, "dry_base must be"),
+        (["--seed", str(2**64)], 1, "seed must be a 64-bit"),
+        (["--stop", ""], 1, "stop must be"),
+        (["--stop", "\udce5"], 1, "lone surrogate"),
+        (["--mirostat", "3"], 2, "invalid choice '3'"),
+        (["--regex", "[0-9", "--no-echo"], 1, "unclosed character class, at character 1"),
+        (["--regex", "a", "--json-object"], 2, "one of --json-schema"),
+        (["--json-schema", "none.json"], 1, "none.json cannot be read"),
     ],
 )
 def test_errors(penjing, model_dir, words, code, said):
@@ -115,13 +182,10 @@ def test_a_prompt_that_the_locale_cannot_read(penjing, model_dir, process):
     assert out.startswith("今天".encode("ascii", "backslashreplace").decode())
 
 
-def test_an_error_begins_its_own_line(penjing, model_dir, tmp_path):
-    checkpoint = Checkpoint.open(model_dir)
-    model = checkpoint.load_model()
-    next(model.parameters()).fill_(float("nan"))
-    save_checkpoint(tmp_path / "nan", model=model, tokenizer=checkpoint.tokenizer)
-    result = penjing("generate", "nan", "--prompt", "hi")
-    assert result.code == 1 and "NaN" in result.err and result.out == "hi\n"
+def test_an_error_begins_its_own_line(penjing, model_dir):
+    words = ["--prompt", "hi", "--logit-bias", "98", "1e300"]  # found out while generating
+    result = penjing("generate", str(model_dir), *words)
+    assert result.code == 1 and "hold infinity" in result.err and result.out == "hi\n"
 
 
 def test_a_damaged_model_is_said(penjing, model_dir, tmp_path):
@@ -134,4 +198,4 @@ def test_a_damaged_model_is_said(penjing, model_dir, tmp_path):
         )
     result = penjing("generate", str(broken))
     assert result.code == 1 and "model.safetensors" in result.err
-    assert penjing("generate", "nowhere").err == "error: There is no model directory nowhere.\n"
+    assert re.match("error: There is no model .*nowhere", penjing("generate", "nowhere").err)

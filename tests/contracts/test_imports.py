@@ -23,7 +23,10 @@ WITH_TORCH = (
 WITHOUT_ALL_THE_SAME = (
     "penjing.model.config",
     "penjing.train.config",
+    "penjing.generate.candidates",
+    "penjing.generate.sampling",
     "penjing.generate.stop",
+    "penjing.generate.structured",
     "penjing.study.parts",
     "penjing.study.settings",
     "penjing.study.table",

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from penjing.core.types import SamplingParams
-from penjing.generate.engine import generate
+from penjing.generate.single import generate
 from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint, save_checkpoint
 from penjing.model.config import ModelConfig, RopeScalingName

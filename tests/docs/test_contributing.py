@@ -36,4 +36,4 @@ def test_every_dependency_is_explained():
     assert len(names) > 12
     for name in names:
         assert f"`{name}`" in text, name
-        assert re.search(rf"^{name}==", pins, re.MULTILINE), name
+        assert re.search(rf"^{name}==", pins, re.MULTILINE | re.IGNORECASE), name

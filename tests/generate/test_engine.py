@@ -1,350 +1,363 @@
-"""The engine against slow loops without a cache, and against models that recite a script."""
+"""Many texts at once: who waits for whom, what memory is held, and what happens when one leaves."""
 
-import math
+import gc
+import random
+import threading
+import time
 
 import pytest
-import torch
-from torch import Tensor, nn
 
-from penjing.core.errors import GenerationError
+from penjing.core.errors import BusyError, ConfigError, GenerationError
 from penjing.core.types import SamplingParams
-from penjing.generate.engine import generate
-from penjing.model.base import LanguageModel
-from penjing.model.cache import KVCache
-from penjing.model.config import ModelConfig
-from penjing.model.families import FAMILIES, build_model
-from penjing.tokenizer.config import TokenizerConfig
-from penjing.tokenizer.train import train_tokenizer
-
-BYTES = train_tokenizer([], TokenizerConfig(kind="byte"))
-EOS = 256
-CONTEXT = 16
+from penjing.generate.drafters import Lookup
+from penjing.generate.engine import Engine
+from penjing.generate.single import generate
 
 
-def random_model(family: str, **sizes: object) -> LanguageModel:
-    """Weights so large that every token of the past changes what comes next."""
-    config = ModelConfig(
-        **{
-            "family": family,
-            "vocab_size": BYTES.vocab_size,
-            "context_length": CONTEXT,
-            "n_layer": 2,
-            "n_embd": 32,
-            "n_head": 4,
-        }
-        | sizes
-    )
-    model = build_model(config)
-    generator = torch.Generator().manual_seed(0)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.3, generator=generator)
-    return model.eval()
+def greedy(n: int, **more: object) -> SamplingParams:
+    return SamplingParams(temperature=0, max_new_tokens=n, **more)
 
 
-@pytest.fixture(params=list(FAMILIES), scope="module")
-def model(request) -> LanguageModel:
-    return random_model(request.param)
+@pytest.fixture
+def engine(runner, byte_tokenizer) -> Engine:
+    return Engine(runner, byte_tokenizer, max_running=4, pass_tokens=16, stop_ids=())
 
 
-@pytest.fixture(scope="module")
-def llama() -> LanguageModel:
-    return random_model("llama")
+# Passes.
 
 
-class Reciter(LanguageModel):
-    """Says the bytes of a script, then the end token, whatever it is asked."""
-
-    def __init__(self, script: bytes) -> None:
-        super().__init__()
-        self.config = ModelConfig(
-            vocab_size=BYTES.vocab_size, context_length=64, n_layer=1, n_embd=4
-        ).resolve()
-        self.script = torch.tensor([*script, EOS])
-        self.weight = nn.Parameter(torch.tensor(20.0))
-
-    def hidden(self, ids: Tensor, positions: Tensor | None = None, *, cache: KVCache) -> Tensor:
-        start = cache.length
-        cache.finish(ids.size(1))
-        return torch.arange(start, cache.length).view(1, -1, 1)
-
-    def head(self, x: Tensor) -> Tensor:
-        said = self.script[x[:, :, 0].clamp(max=len(self.script) - 1)]
-        return self.weight * nn.functional.one_hot(said, BYTES.vocab_size)
+def test_one_pass_gives_each_running_text_a_token(engine):
+    texts = [engine.submit([i], greedy(5)) for i in range(4)]
+    assert engine.step()
+    assert [text._request.n_output for text in texts] == [1] * 4
+    assert (engine.stats().passes, engine.stats().rows, engine.stats().tokens) == (1, 4, 4)
+    while engine.step():
+        pass
+    assert engine.stats().passes == 5 and engine.stats().finished == 4
+    assert not engine.step()
 
 
-def recite(script: str | bytes, **sampling: object) -> list:
-    script = script.encode() if isinstance(script, str) else script
-    params = SamplingParams(temperature=0, **sampling)
-    return list(generate(Reciter(script), BYTES, [0], params))
+def test_a_long_prompt_does_not_stall_the_others(engine):
+    speaking = engine.submit([1], greedy(30))
+    next(speaking)
+    engine.submit(list(range(60)), greedy(1))
+    for n in range(2, 6):
+        engine.step()
+        assert speaking._request.n_output == n
+    assert engine.stats().rows <= 1 + 4 * 16
 
 
-def slow_greedy(model: LanguageModel, ids: list[int], n: int, slide: bool = False) -> list[int]:
-    """The whole text through the model for every token."""
-    window, said = list(ids), []
-    for _ in range(n):
-        if slide and len(window) > CONTEXT:
-            window = window[-(CONTEXT // 2) :]
-        with torch.no_grad():
-            said.append(int(model(torch.tensor([window]))[0, -1].argmax()))
-        window.append(said[-1])
-    return said
+def test_a_late_short_prompt_does_not_wait_for_a_long_one(exact_runner, byte_tokenizer):
+    engine = Engine(exact_runner, byte_tokenizer, max_running=4, pass_tokens=16)
+    long = engine.submit(list(range(60)), greedy(1))
+    engine.step()
+    late = engine.submit([7] * 6, greedy(1))
+    next(late)
+    assert engine.stats().passes == 2
+    assert long._request.n_output == 0 and long._request.past.length == 26
 
 
-def ids_of(steps) -> list[int]:
-    return [step.id for step in steps]
+def test_whole_pieces_take_turns(tiny_runner, byte_tokenizer):
+    engine = Engine(tiny_runner("torch"), byte_tokenizer, max_running=3, pass_tokens=8)
+    texts = [engine.submit([i] * 33, greedy(1)) for i in range(3)]
+    lengths = []
+    for _ in range(6):
+        engine.step()
+        lengths.append([text._request.past.length for text in texts])
+    assert sorted(lengths[2]) == [8, 8, 8] and sorted(lengths[5]) == [16, 16, 16]
 
 
-GREEDY = {"temperature": 0.0}
+def test_texts_are_admitted_as_places_become_free(engine):
+    texts = [engine.submit([i], greedy(2 + i)) for i in range(6)]
+    engine.step()
+    assert (engine.stats().running, engine.stats().waiting) == (4, 2)
+    engine.step()  # the first ends here
+    assert (engine.stats().running, engine.stats().waiting) == (3, 2)
+    engine.step()  # the fifth is let in, the second ends
+    assert (engine.stats().running, engine.stats().waiting) == (3, 1)
+    assert [len(list(text)) for text in texts] == [2, 3, 4, 5, 6, 7]
 
 
-# What is generated.
+# Memory.
 
 
-def test_cached_is_as_without_a_cache(model):
-    params = SamplingParams(max_new_tokens=12, **GREEDY)
-    steps = list(generate(model, BYTES, "床a", params, stop_ids=()))
-    assert ids_of(steps) == slow_greedy(model, BYTES.encode("床a"), 12)
-    assert "".join(s.text for s in steps) == BYTES.decode(ids_of(steps))
-    assert [s.index for s in steps] == list(range(12))
-    assert [s.finish_reason for s in steps] == [None] * 11 + ["length"]
+def test_memory_is_known_before_and_never_exceeded(runner, byte_tokenizer):
+    engine = Engine(runner, byte_tokenizer, cache_tokens=70, max_running=8, pass_tokens=16)
+    memory = engine.memory()
+    assert memory.cache_tokens == 70 and memory.lent_tokens == memory.idle_tokens == 0
+    assert memory.cache_bytes == 70 * runner.bytes_per_token == runner.new_past(70).nbytes
+    texts = [engine.submit([i] * 20, greedy(11)) for i in range(5)]  # 30 positions each
+    most = 0
+    while engine.step():
+        memory = engine.memory()
+        most = max(most, engine.stats().running)
+        assert memory.lent_tokens + memory.idle_tokens <= 70
+    assert most == 2
+    assert all(len(list(text)) == 11 for text in texts)
 
 
-def test_logprobs_are_the_models_own(model):
-    params = SamplingParams(seed=3, temperature=5, top_k=40, logprobs=3, max_new_tokens=6)
-    generation = generate(model, BYTES, "ab", params, stop_ids=())
-    for step in generation:
-        past = [*generation.prompt_ids, *generation.output_ids[:-1]]
-        with torch.no_grad():
-            expected = model(torch.tensor([past]))[0, -1].log_softmax(0)
-        assert step.logprob == pytest.approx(expected[step.id].item(), abs=1e-4)
-        values, ids = expected.topk(3)
-        assert [c.id for c in step.candidates] == ids.tolist()
-        assert [c.logprob for c in step.candidates] == pytest.approx(values.tolist(), abs=1e-4)
-        assert [c.text for c in step.candidates] == [BYTES.token_text(i) for i in ids.tolist()]
+def test_memory_may_be_given_in_bytes(runner, byte_tokenizer):
+    engine = Engine(runner, byte_tokenizer, cache_bytes=70 * runner.bytes_per_token + 1)
+    assert engine.memory().cache_tokens == 70
 
 
-def test_greedy_has_exactly_the_top_candidates_logprob(llama):
-    params = SamplingParams(logprobs=1, max_new_tokens=5, **GREEDY)
-    for step in generate(llama, BYTES, "x", params):
-        assert step.logprob == step.candidates[0].logprob
+def test_by_default_a_whole_context_fits(runner, byte_tokenizer):
+    assert Engine(runner, byte_tokenizer, max_running=1).memory().cache_tokens == 512
+    long = runner.config.context_length * 100
+    runner.config = type(runner.config)(vocab_size=257, context_length=long)
+    assert Engine(runner, byte_tokenizer, max_running=1).memory().cache_tokens == long
 
 
-def test_a_seed_repeats_with_others_in_between(llama):
-    params = SamplingParams(seed=5, temperature=3, max_new_tokens=10)
-    alone = ids_of(generate(llama, BYTES, "abc", params))
-    one, other = generate(llama, BYTES, "abc", params), generate(llama, BYTES, "zz")
-    mixed = []
-    for step in one:
-        torch.rand(2)
-        next(other, None)
-        mixed.append(step.id)
-    assert mixed == alone
+def test_a_budget_too_small_for_a_request_says_the_least(engine, runner, byte_tokenizer):
+    small = Engine(runner, byte_tokenizer, cache_tokens=10, max_running=2, pass_tokens=16)
+    with pytest.raises(GenerationError, match=r"cache of 14 tokens, .* has 10.*cache_tokens=14"):
+        small.submit([1] * 5, greedy(10))
+    assert len(list(small.submit([1] * 5, greedy(6)))) == 6
 
 
-def test_an_unseeded_generation_tells_its_seed(llama):
-    free = generate(llama, BYTES, "abc", SamplingParams(temperature=9, max_new_tokens=10))
-    said = ids_of(free)
-    params = SamplingParams(temperature=9, max_new_tokens=10, seed=free.seed)
-    assert ids_of(generate(llama, BYTES, "abc", params)) == said
+def test_the_queue_is_bounded_and_says_when_to_come_again(runner, byte_tokenizer):
+    ticks = iter(range(10**6))  # every pass takes a second
+    engine = Engine(runner, byte_tokenizer, max_running=1, max_waiting=2, clock=lambda: next(ticks))
+    first = engine.submit([1], greedy(20), stop_ids=())
+    for _ in range(15):
+        next(first)
+    others = [engine.submit([2], greedy(3)) for _ in range(2)]
+    with pytest.raises(BusyError, match="2 requests are waiting") as busy:
+        engine.submit([3], greedy(3))
+    assert 3 < busy.value.retry_after <= 5  # 5 tokens are left
+    list(first)
+    engine.step()
+    list(engine.submit([3], greedy(3)))
+    assert all(len(list(other)) == 3 for other in others)
 
 
-def test_padding_is_never_chosen():
-    padded = random_model("llama", vocab_size=512)
-    params = SamplingParams(temperature=100, max_new_tokens=13, seed=0, logprobs=400)
-    for step in generate(padded, BYTES, "abc", params, stop_ids=()):
-        assert step.id < BYTES.vocab_size
-        assert len(step.candidates) == BYTES.vocab_size
+# Leaving.
 
 
-def test_training_mode_does_not_disturb_and_comes_back():
-    model = random_model("gpt2", dropout=0.5)
-    params = SamplingParams(max_new_tokens=8, **GREEDY)
-    expected = ids_of(generate(model, BYTES, "abc", params))
-    model.train()
+def test_a_closed_text_frees_its_memory_at_once(engine):
+    text = engine.submit([1, 2, 3], greedy(50))
+    other = engine.submit([4], greedy(5))
+    next(text)
+    before = engine.memory().lent_tokens
+    text.close()
+    assert engine.memory().lent_tokens == before - 52
+    assert list(text) == [] and engine.stats().closed == 1
+    assert len(list(other)) == 5
+    waiting = [engine.submit([1], greedy(5)) for _ in range(6)]
+    engine.step()
+    waiting[5].close()
+    waiting[5].close()
+    assert engine.stats().waiting == 1
+    assert list(waiting[5]) == []
+
+
+def test_a_dropped_text_is_not_computed_further(engine):
+    text = engine.submit([1, 2, 3], greedy(50))
+    next(text)
+    del text
+    gc.collect()
+    assert not engine.step()
+    assert engine.memory().lent_tokens == 0
+
+
+# Threads.
+
+
+def test_many_threads_and_one_that_computes(runner, byte_tokenizer):
+    alone = [
+        list(generate(runner, byte_tokenizer, [i, i + 1], SamplingParams(seed=i, max_new_tokens=9)))
+        for i in range(12)
+    ]
+    said: dict[int, list] = {}
+    engine = Engine(runner, byte_tokenizer, max_running=3, pass_tokens=16).start()
+
+    def ask(i: int) -> None:
+        said[i] = list(engine.submit([i, i + 1], SamplingParams(seed=i, max_new_tokens=9)))
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    engine.close()
+    assert [said[i] for i in range(12)] == alone
+
+
+def test_many_threads_without_one(engine):
     said = []
-    for step in generate(model, BYTES, "abc", params):
-        assert model.training and all(m.training for m in model.modules())
-        assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
-        said.append(step.id)
-    assert said == expected
+
+    def ask(i: int) -> None:
+        said.append(len(list(engine.submit([i], greedy(8)))))
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert said == [8] * 6
 
 
-def test_bfloat16():
-    model = random_model("llama").to(torch.bfloat16)
-    steps = list(generate(model, BYTES, "abc", SamplingParams(max_new_tokens=3, **GREEDY)))
-    assert len(steps) == 3 and all(math.isfinite(s.logprob) for s in steps)
+def test_readers_come_and_go(exact_runner, byte_tokenizer):
+    """Threads that submit, read a little, close, drop or read to the end, all at random."""
+    engine = Engine(
+        exact_runner,
+        byte_tokenizer,
+        drafter=Lookup(),
+        cache_tokens=100,
+        max_running=3,
+        max_waiting=5,
+        pass_tokens=8,
+    ).start()
+    wrong: list[object] = []
+
+    def visit(seed: int) -> None:
+        rng = random.Random(seed)
+        for _ in range(6):
+            prompt = [rng.randrange(3) for _ in range(rng.randint(1, 20))]
+            params = SamplingParams(seed=seed, max_new_tokens=rng.randint(1, 20))
+            try:
+                text = engine.submit(prompt, params, stop_ids=())
+            except BusyError as busy:
+                time.sleep(min(0.01, busy.retry_after))
+                continue
+            read = rng.randint(0, 25)
+            said = [step.id for _, step in zip(range(read), text, strict=False)]
+            if len(said) != min(read, params.max_new_tokens):
+                wrong.append((seed, said))
+            if rng.random() < 0.5:
+                text.close()
+
+    threads = [threading.Thread(target=visit, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads) and not wrong
+    engine.close(drain=True)
+    assert engine.memory().lent_tokens == 0 and engine.stats().failed == 0
 
 
-# Where it ends.
+def test_closing_wakes_who_waits_and_takes_no_more(runner, byte_tokenizer):
+    slow = runner.forward
+    runner.forward = lambda chunks: (time.sleep(0.01), slow(chunks))[1]
+    engine = Engine(runner, byte_tokenizer, stop_ids=()).start()
+    text = engine.submit([1], greedy(60))
+    next(text)
+    engine.close()
+    with pytest.raises(GenerationError, match="closed before"):
+        list(text)
+    assert list(text) == []
+    with pytest.raises(GenerationError, match="engine is closed"):
+        engine.submit([1])
+    with pytest.raises(GenerationError, match="engine is closed"):
+        engine.start()
+    assert engine.memory().lent_tokens == engine.memory().idle_tokens == 0
+    engine.close()
 
 
-def test_the_end_token():
-    steps = recite("hi")
-    assert [s.text for s in steps] == ["h", "i", ""]
-    assert steps[-1].id == EOS and steps[-1].finish_reason == "stop"
-    assert [s.finish_reason for s in steps[:-1]] == [None, None]
+@pytest.mark.parametrize("threaded", [True, False])
+def test_draining_finishes_what_was_taken(threaded, engine):
+    if threaded:
+        engine.start()
+    texts = [engine.submit([i], greedy(7)) for i in range(6)]
+    engine.close(drain=True)
+    assert [len(list(text)) for text in texts] == [7] * 6
 
 
-def test_other_end_tokens():
-    params = SamplingParams(**GREEDY)
-    steps = list(generate(Reciter(b"a!b"), BYTES, [0], params, stop_ids=[ord("!"), EOS]))
-    assert [s.text for s in steps] == ["a", ""]
-    assert steps[-1].finish_reason == "stop"
+def test_as_a_context_it_is_closed(runner, byte_tokenizer):
+    with Engine(runner, byte_tokenizer, stop_ids=()) as engine:
+        text = engine.submit([1], greedy(9))
+    with pytest.raises(GenerationError, match="closed before"):
+        next(text)
 
 
-def test_stop_strings_span_tokens_and_do_not_leak():
-    steps = recite("one\nUser: two", stop=("\nUser:", "never"))
-    assert "".join(s.text for s in steps) == "one"
-    assert steps[-1].id == ord(":") and steps[-1].finish_reason == "stop"
+# Errors.
 
 
-def test_a_stop_string_that_does_not_come_is_given_back():
-    assert "".join(s.text for s in recite("one\nUse", stop=("\nUser:",))) == "one\nUse"
-    cut = recite("one\nUser", stop=("\nUser",), max_new_tokens=6)
-    assert [s.text for s in cut] == ["o", "n", "e", "", "", "\nUs"]
-    assert cut[-1].finish_reason == "length"
+def test_an_error_of_the_runner_reaches_those_it_concerns(engine):
+    text = engine.submit([1], greedy(9))
+    next(text)
+    forward = engine.runner.forward
+
+    def fail(chunks):
+        raise MemoryError("none left")
+
+    engine.runner.forward = fail
+    with pytest.raises(MemoryError, match="none left"):
+        next(text)
+    engine.runner.forward = forward
+    assert len(list(engine.submit([1], greedy(9)))) == 9
+    assert engine.stats().failed == 1 and engine.memory().lent_tokens == 0
 
 
-def test_never_half_a_character():
-    assert [s.text for s in recite("天😀")] == ["", "", "天", "", "", "", "😀", ""]
-    assert [s.text for s in recite("天天", max_new_tokens=4)] == ["", "", "天", "\ufffd"]
+def test_an_interrupt_passes_through_and_leaves_order(engine):
+    text = engine.submit([1], greedy(9))
+    forward = engine.runner.forward
+
+    def interrupt(chunks):
+        raise KeyboardInterrupt
+
+    engine.runner.forward = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        next(text)
+    engine.runner.forward = forward
+    with pytest.raises(GenerationError, match="interrupted"):
+        next(text)
+    assert len(list(engine.submit([1], greedy(9)))) == 9
 
 
-def test_a_stop_string_found_only_by_the_last_flush():
-    steps = recite("天", max_new_tokens=2, stop=("\ufffd",))
-    assert [s.text for s in steps] == ["", ""] and steps[-1].finish_reason == "stop"
+def test_the_thread_outlives_errors(engine):
+    engine.start()
+    forward = engine.runner.forward
+    engine.runner.forward = lambda chunks: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        list(engine.submit([1], greedy(9)))
+    engine.runner.forward = forward
+    assert len(list(engine.submit([1], greedy(9)))) == 9
+    engine.close()
 
 
-def test_the_contexts_end_stops(model):
-    params = SamplingParams(max_new_tokens=99, **GREEDY)
-    steps = list(generate(model, BYTES, [1] * 10, params, stop_ids=()))
-    assert len(steps) == CONTEXT - 10 + 1
-    assert steps[-1].finish_reason == "length"
-    assert ids_of(steps) == slow_greedy(model, [1] * 10, CONTEXT - 10 + 1)
-    assert len(list(generate(model, BYTES, [1] * CONTEXT, params, stop_ids=()))) == 1
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ([1] * 65, "65 tokens but the context holds 64"),
+        ([300], "token 0 is 300"),
+        ([1.5], "list of token ids"),
+    ],
+)
+def test_prompts_that_cannot_be_used_leave_the_others_alone(engine, prompt, message):
+    text = engine.submit([1], greedy(9))
+    next(text)
+    with pytest.raises(GenerationError, match=message):
+        engine.submit(prompt, greedy(3))
+    with pytest.raises(GenerationError, match="'stop' or 'slide'"):
+        engine.submit([1], on_overflow="slip")
+    with pytest.raises(GenerationError, match="logit_bias"):
+        engine.submit([1], SamplingParams(logit_bias={999: 1.0}))
+    assert len(list(text)) == 8
 
 
-def test_the_contexts_end_slides(model):
-    params = SamplingParams(max_new_tokens=40, **GREEDY)
-    steps = list(generate(model, BYTES, [1] * 10, params, on_overflow="slide", stop_ids=()))
-    assert ids_of(steps) == slow_greedy(model, [1] * 10, 40, slide=True)
-    assert steps[-1].finish_reason == "length"
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_running": 0}, "max_running must be at least 1"),
+        ({"max_waiting": 0}, "max_waiting must be at least 1"),
+        ({"cache_tokens": 0}, "cache_tokens must be at least 1"),
+        ({"max_running": 8, "pass_tokens": 7}, r"pass_tokens must be at least 8 \(a row for each"),
+        ({"context_length": -3}, "context_length must be at least 1"),
+    ],
+)
+def test_settings_out_of_range(runner, byte_tokenizer, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        Engine(runner, byte_tokenizer, **settings)
 
 
-def test_slides_in_a_context_of_one():
-    params = SamplingParams(max_new_tokens=5, **GREEDY)
-    tiny = random_model("llama", context_length=1)
-    assert len(list(generate(tiny, BYTES, "a", params, on_overflow="slide", stop_ids=()))) == 5
+def test_a_shorter_context_by_choice(runner, byte_tokenizer):
+    engine = Engine(runner, byte_tokenizer, context_length=10, stop_ids=())
+    assert len(list(engine.submit([1] * 8, greedy(50)))) == 3
+    with pytest.raises(GenerationError, match="11 tokens but the context holds 10"):
+        engine.submit([1] * 11)
 
 
-def test_closing_early_is_harmless(llama):
-    params = SamplingParams(max_new_tokens=8, **GREEDY)
-    generation = generate(llama, BYTES, "abc", params)
-    first = next(generation)
-    generation.close()
-    assert list(generation) == []
-    assert ids_of(generate(llama, BYTES, "abc", params))[0] == first.id
-    generate(llama, BYTES, "abc", params).close()
-
-
-# A cache from before.
-
-
-@pytest.mark.parametrize("known", [0, 2, 5, 7])
-def test_a_cache_may_hold_the_prompts_beginning(model, known):
-    prompt = [5, 4, 3, 2, 1]
-    cache = model.new_cache()
-    if known:
-        with torch.no_grad():
-            model(torch.tensor([[*prompt, 9, 9][:known]]), cache=cache)
-    params = SamplingParams(max_new_tokens=8, **GREEDY)
-    steps = generate(model, BYTES, prompt, params, cache=cache, stop_ids=())
-    assert ids_of(steps) == slow_greedy(model, prompt, 8)
-    assert cache.length == len(prompt) + 7
-
-
-def test_a_small_cache_is_the_contexts_end(llama):
-    cache = KVCache(llama.config, capacity=6)
-    params = SamplingParams(max_new_tokens=50, **GREEDY)
-    assert len(list(generate(llama, BYTES, [1, 2, 3], params, cache=cache, stop_ids=()))) == 4
-    with pytest.raises(GenerationError, match="7 tokens but the context holds 6"):
-        generate(llama, BYTES, [1] * 7, params, cache=cache)
-
-
-# What the steps did.
-
-
-def test_trace(llama):
-    params = SamplingParams(
-        temperature=2, top_k=30, top_p=0.9, seed=1, max_new_tokens=4, trace=True
-    )
-    generation = generate(llama, BYTES, "abc", params, stop_ids=())
-    for step in generation:
-        assert [r.step for r in step.trace] == ["temperature", "top_k", "top_p"]
-        warm, cut, nucleus = step.trace
-        past = [*generation.prompt_ids, *generation.output_ids[:-1]]
-        with torch.no_grad():
-            logits = model_logits = llama(torch.tensor([past]))[0, -1] / 2
-        top = logits.topk(30)
-        assert warm.kept == BYTES.vocab_size and not warm.removed
-        assert warm.top[0].logprob == pytest.approx(logits.log_softmax(0).max().item(), abs=1e-4)
-        assert cut.kept == 30 and len(cut.top) == len(cut.removed) == 10
-        assert [c.id for c in cut.top] == top.indices[:10].tolist()
-        renormalised = top.values.log_softmax(0)[:10].tolist()
-        assert [c.logprob for c in cut.top] == pytest.approx(renormalised, abs=1e-4)
-        beyond = model_logits.topk(40)
-        assert [c.id for c in cut.removed] == beyond.indices[30:].tolist()
-        before = model_logits.log_softmax(0)[beyond.indices[30:]].tolist()
-        assert [c.logprob for c in cut.removed] == pytest.approx(before, abs=1e-4)
-        assert nucleus.kept == int((top.values.softmax(0).cumsum(0) < 0.9).sum()) + 1
-        assert sum(math.exp(c.logprob) for c in nucleus.top) <= 1 + 1e-5
-        assert step.id in top.indices[: nucleus.kept]
-
-
-def test_trace_of_greedy_keeps_one(llama):
-    params = SamplingParams(trace=True, max_new_tokens=1, **GREEDY)
-    (step,) = generate(llama, BYTES, "abc", params)
-    (record,) = step.trace
-    assert (record.step, record.kept) == ("temperature", 1)
-    assert [(c.id, c.logprob) for c in record.top] == [(step.id, 0.0)]
-    assert len(record.removed) == 10
-
-
-# What cannot be done.
-
-
-def test_prompts_that_cannot_be_used(llama):
-    with pytest.raises(GenerationError, match="17 tokens but the context holds 16"):
-        generate(llama, BYTES, "a" * 17)
-    with pytest.raises(GenerationError, match=r"token 1 is 257, .* 0 to 256"):
-        generate(llama, BYTES, [0, 257])
-    with pytest.raises(GenerationError, match="token 0 is -1"):
-        generate(llama, BYTES, [-1])
-    with pytest.raises(GenerationError, match="list of token ids"):
-        generate(llama, BYTES, [1.5])
-    with pytest.raises(GenerationError, match="'stop' or 'slide', got 'slip'"):
-        generate(llama, BYTES, "a", on_overflow="slip")
-
-
-def test_an_empty_prompt(llama):
-    assert generate(llama, BYTES, "").prompt_ids == (EOS,)
-    endless = train_tokenizer(["ab"], TokenizerConfig(kind="char", special_tokens=()))
-    with pytest.raises(GenerationError, match="prompt is empty"):
-        generate(llama, endless, "")
-
-
-def test_a_tokenizer_larger_than_the_model():
-    small = random_model("llama", vocab_size=200)
-    with pytest.raises(GenerationError, match="257 tokens but the model only 200"):
-        generate(small, BYTES, "a")
-
-
-def test_logits_that_are_not_numbers():
-    broken = random_model("llama")
-    generation = generate(broken, BYTES, "abc", SamplingParams(max_new_tokens=9), stop_ids=())
-    next(generation)
-    with torch.no_grad():
-        next(broken.parameters()).fill_(math.nan)
-    with pytest.raises(GenerationError, match="step 1 hold NaN"):
-        next(generation)
-    assert list(generation) == []
+def test_an_empty_prompt_begins_with_the_end_token(engine, byte_tokenizer):
+    assert engine.submit("", greedy(1)).prompt_ids == (byte_tokenizer.eos_id,)

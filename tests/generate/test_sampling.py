@@ -1,168 +1,31 @@
-"""The sampler's steps against NumPy in float64, transformers' processors, and chance itself."""
+"""The pipeline of steps, the draw, seeds, and what is refused."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from transformers.generation import logits_process as hf
 
 from penjing.core.errors import GenerationError
 from penjing.core.types import SamplingParams
-from penjing.generate import sampling
-from penjing.generate.sampling import STEPS, History, Sampler, draw
+from penjing.generate.sampling import STEPS, Sampler
+from penjing.generate.sampling_draw import draw, reach
 
 INF = math.inf
 floats = st.floats(-30, 30, width=32)
-# Values on a coarse grid tie often; the others hardly ever.
-logits_lists = st.lists(floats, min_size=1, max_size=200) | st.lists(
-    st.integers(-3, 3).map(float), min_size=1, max_size=200
-)
 
 
-def tensor(values: list[float]) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float32)
+def row(values) -> np.ndarray:
+    return np.array(values, dtype=np.float32)
 
 
-def numpy_softmax(logits: np.ndarray) -> np.ndarray:
+def softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits.astype(np.float64) - logits.max())
     return powers / powers.sum()
-
-
-def kept(logits: torch.Tensor) -> set[int]:
-    return set((logits > -INF).nonzero().squeeze(1).tolist())
-
-
-def transformed(processor: hf.LogitsProcessor, logits: torch.Tensor, ids=()) -> torch.Tensor:
-    return processor(torch.tensor([list(ids)], dtype=torch.int64), logits.clone()[None])[0]
-
-
-# Figures of the articles, put right.
-
-
-@pytest.mark.parametrize(
-    ("t", "expected"), [(1.0, [0.817, 0.018, 0.165]), (0.8, [0.874, 0.008, 0.118])]
-)
-def test_softmax_of_the_weather(t, expected):
-    p = sampling.temperature(tensor([2.3, -1.5, 0.7]), t).softmax(0)
-    assert p.tolist() == pytest.approx(expected, abs=5e-4)
-
-
-def test_temperature_divides():
-    logits = tensor([10, 20, 30])
-    assert sampling.temperature(logits, 2).tolist() == [5, 10, 15]
-    assert sampling.temperature(logits, 0.5).tolist() == [20, 40, 60]
-
-
-# Each step against NumPy.
-
-
-@given(logits_lists, st.integers(1, 220))
-def test_top_k_keeps_exactly_k_and_of_ties_the_lowest_ids(values, k):
-    order = np.lexsort((np.arange(len(values)), -np.array(values)))
-    assert kept(sampling.top_k(tensor(values), k)) == set(order[:k].tolist())
-
-
-@given(logits_lists, st.floats(0.01, 0.999))
-def test_top_p_keeps_the_smallest_set_that_reaches_p(values, p):
-    probabilities = numpy_softmax(np.array(values, dtype=np.float32))
-    order = np.lexsort((np.arange(len(values)), -np.array(values)))
-    sums = np.cumsum(probabilities[order])
-    assume(np.abs(sums - p).min() > 1e-5)  # float32 may fall on either side
-    n = int((sums < p).sum()) + 1
-    assert kept(sampling.top_p(tensor(values), p)) == set(order[:n].tolist())
-
-
-def test_top_p_looks_beyond_its_first_guess():
-    logits = torch.zeros(5000)  # flat: half of it is 2500 tokens
-    assert kept(sampling.top_p(logits, 0.4999)) == set(range(2500))
-    assert kept(sampling.top_p(logits, 1 - 1e-12)) == set(range(5000))
-
-
-@given(logits_lists, st.floats(0.001, 0.999))
-def test_min_p_keeps_what_is_near_the_top(values, p):
-    probabilities = numpy_softmax(np.array(values, dtype=np.float32))
-    ratio = probabilities / probabilities.max()
-    assume(np.abs(ratio / p - 1).min() > 1e-4)
-    assert kept(sampling.min_p(tensor(values), p)) == set(np.flatnonzero(ratio >= p).tolist())
-
-
-@given(
-    st.lists(st.tuples(floats, st.integers(0, 5)), min_size=1, max_size=50),
-    st.floats(-2, 2),
-    st.floats(-2, 2),
-)
-def test_penalties_follow_the_formula_of_openai(rows, presence, frequency):
-    logits, counts = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
-    ours = sampling.penalties(tensor(logits), tensor(counts), presence, frequency)
-    expected = logits - counts * frequency - (counts > 0) * presence
-    np.testing.assert_allclose(ours.numpy(), expected, rtol=1e-5, atol=1e-5)
-
-
-def test_logit_bias_adds_and_does_not_touch_the_input():
-    logits = tensor([1, 2, 3])
-    assert sampling.logit_bias(logits, {0: 2.5, 2: -100}).tolist() == [3.5, 2, -97]
-    assert logits.tolist() == [1, 2, 3]
-
-
-@pytest.mark.parametrize("id", [-1, 3])
-def test_logit_bias_outside_the_vocabulary(id):
-    with pytest.raises(GenerationError, match=f"token {id}, but the vocabulary's ids are 0 to 2"):
-        sampling.logit_bias(tensor([1, 2, 3]), {id: 1.0})
-    with pytest.raises(GenerationError, match=f"token {id}"):
-        Sampler(SamplingParams(logit_bias={id: 1.0}), 3)
-
-
-# Each step against transformers.
-
-
-@given(logits_lists, st.floats(0.01, 5))
-def test_temperature_as_transformers(values, t):
-    logits = tensor(values)
-    assert torch.equal(
-        sampling.temperature(logits, t), transformed(hf.TemperatureLogitsWarper(t), logits)
-    )
-
-
-@given(st.lists(floats, min_size=1, max_size=200, unique=True), st.integers(1, 220))
-def test_top_k_as_transformers_where_nothing_ties(values, k):
-    logits = tensor(values)
-    assert torch.equal(sampling.top_k(logits, k), transformed(hf.TopKLogitsWarper(k), logits))
-
-
-@given(st.lists(floats, min_size=1, max_size=200, unique=True), st.floats(0.01, 0.99))
-def test_top_p_as_transformers_where_nothing_ties(values, p):
-    logits = tensor(values)
-    assume(len(set(logits.softmax(0).tolist())) == len(values))
-    sums = np.cumsum(np.sort(numpy_softmax(logits.numpy()))[::-1])
-    assume(np.abs(sums - p).min() > 1e-5)
-    assert torch.equal(sampling.top_p(logits, p), transformed(hf.TopPLogitsWarper(p), logits))
-
-
-@given(logits_lists, st.floats(0.001, 0.999))
-def test_min_p_as_transformers(values, p):
-    ratio = np.exp(np.array(values) - max(values))
-    assume(np.abs(ratio / p - 1).min() > 1e-4)
-    logits = tensor(values)
-    assert torch.equal(sampling.min_p(logits, p), transformed(hf.MinPLogitsWarper(p), logits))
-
-
-@given(st.lists(floats, min_size=1, max_size=50), st.data(), st.floats(0.5, 2))
-def test_repetition_penalty_as_transformers(values, data, penalty):
-    ids = data.draw(st.lists(st.integers(0, len(values) - 1), max_size=30))
-    prompt, output = ids[: len(ids) // 2], ids[len(ids) // 2 :]
-    past = History(len(values), prompt)
-    for id in output:
-        past.add(id)
-    logits = tensor(values)
-    ours = sampling.repetition_penalty(logits, past.seen, penalty)
-    theirs = (
-        transformed(hf.RepetitionPenaltyLogitsProcessor(penalty), logits, ids) if ids else logits
-    )
-    assert torch.allclose(ours, theirs, rtol=1e-6)
 
 
 # The pipeline.
@@ -172,11 +35,16 @@ def test_the_order_of_the_steps():
     assert list(STEPS) == [
         "repetition_penalty",
         "penalties",
+        "dry",
         "logit_bias",
+        "structure",
         "temperature",
         "top_k",
+        "typical_p",
         "top_p",
         "min_p",
+        "xtc",
+        "mirostat",
     ]
 
 
@@ -184,7 +52,8 @@ def test_only_active_steps_are_in_the_pipeline():
     assert list(Sampler(SamplingParams(), 9).steps) == []
     some = SamplingParams(min_p=0.1, temperature=0.7, presence_penalty=0.5, top_k=5)
     assert list(Sampler(some, 9).steps) == ["penalties", "temperature", "top_k", "min_p"]
-    greedy = SamplingParams(min_p=0.1, temperature=0, top_k=5, top_p=0.5)
+    filters = {"min_p": 0.1, "top_k": 5, "top_p": 0.5, "typical_p": 0.5}
+    greedy = SamplingParams(temperature=0, xtc_probability=1, mirostat=2, **filters)
     assert list(Sampler(greedy, 9).steps) == ["temperature"]
 
 
@@ -194,9 +63,17 @@ everything = st.builds(
     top_k=st.integers(0, 9),
     top_p=st.sampled_from([1e-12, 0.3, 0.999999999, 1.0]),
     min_p=st.sampled_from([0.0, 1e-9, 0.5, 0.999999]),
+    typical_p=st.sampled_from([1e-12, 0.5, 0.999999999, 1.0]),
     repetition_penalty=st.sampled_from([0.1, 1.0, 10.0]),
     presence_penalty=st.floats(-2, 2),
     frequency_penalty=st.floats(-2, 2),
+    penalty_window=st.integers(0, 3),
+    dry_multiplier=st.sampled_from([0.0, 0.8]),
+    dry_sequence_breakers=st.just(()),
+    xtc_probability=st.sampled_from([0.0, 0.5, 1.0]),
+    mirostat=st.integers(0, 2),
+    mirostat_tau=st.sampled_from([1e-3, 3.0, 100.0]),
+    mirostat_eta=st.sampled_from([0.1, 10.0]),
     logit_bias=st.dictionaries(st.integers(0, 4), st.floats(-100, 100)),
     seed=st.integers(0, 2**64 - 1),
 )
@@ -207,50 +84,92 @@ everything = st.builds(
 def test_a_token_always_remains(values, params):
     values[0] = 0.0  # the model leaves at least one token possible
     sampler = Sampler(params, len(values), prompt=[0, 1])
+    for _ in range(5):
+        assert values[sampler.choose(row(values))] > -INF
+
+
+@given(st.lists(floats, min_size=5, max_size=80), everything, st.integers(0, 6))
+@settings(max_examples=100)
+def test_a_fork_goes_on_alike_and_by_itself(values, params, n):
+    sampler = Sampler(params, len(values), prompt=[0, 1, 0])
+    for _ in range(n):
+        sampler.choose(row(values))
+    twin, other = sampler.fork(), sampler.fork()
     for _ in range(3):
-        assert values[sampler.choose(tensor(values))] > -INF
+        other.choose(row(values)[::-1])
+    assert [sampler.choose(row(values)) for _ in range(6)] == [
+        twin.choose(row(values)) for _ in range(6)
+    ]
 
 
 @pytest.mark.parametrize("bad", [math.nan, INF])
 def test_logits_that_are_not_numbers(bad):
     sampler = Sampler(SamplingParams(top_k=2), 3)
-    sampler.choose(tensor([1, 2, 3]))
+    sampler.choose(row([1, 2, 3]))
     with pytest.raises(GenerationError, match=r"model's logits at step 1 hold (NaN|infinity)"):
-        sampler.choose(tensor([1, bad, 3]))
+        sampler.choose(row([1, bad, 3]))
 
 
 def test_no_token_possible():
     with pytest.raises(GenerationError, match="-inf for every token"):
-        Sampler(SamplingParams(), 2).choose(tensor([-INF, -INF]))
+        Sampler(SamplingParams(), 2).choose(row([-INF, -INF]))
     banned = SamplingParams(logit_bias={0: -1e300, 1: -1e300})
     with pytest.raises(GenerationError, match="after logit_bias at step 0 are -inf"):
-        Sampler(banned, 2).choose(tensor([1, 2]))
+        Sampler(banned, 2).choose(row([1, 2]))
 
 
-def test_settings_that_overflow():
-    extreme = SamplingParams(logit_bias={1: 1e300}, temperature=0.5, top_p=0.5)
-    with pytest.raises(GenerationError, match="after logit_bias at step 0 hold infinity"):
-        Sampler(extreme, 3).choose(tensor([1, 2, 3]))
+@pytest.mark.parametrize(
+    "extreme",
+    [
+        SamplingParams(logit_bias={1: 1e300}, temperature=0.5, top_p=0.5),
+        SamplingParams(repetition_penalty=1e-300, temperature=0.5),
+        SamplingParams(presence_penalty=-1e300, top_k=2),
+    ],
+)
+def test_settings_that_overflow(extreme, recwarn):
+    sampler = Sampler(extreme, 3, prompt=[1])
+    with pytest.raises(GenerationError, match=r"after \w+ at step \d hold (infinity|NaN)"):
+        for _ in range(2):
+            sampler.choose(row([1, 2, 3]))
+    assert not recwarn
 
 
 def test_watch_sees_each_active_step():
     sampler = Sampler(SamplingParams(temperature=2, top_k=1), 3)
     seen = []
-    sampler.choose(tensor([2, 4, 6]), lambda *row: seen.append(row))
+    sampler.choose(row([2, 4, 6]), lambda *record: seen.append(record))
     assert [(name, before.tolist(), after.tolist()) for name, before, after in seen] == [
         ("temperature", [2, 4, 6], [1, 2, 3]),
         ("top_k", [1, 2, 3], [-INF, -INF, 3]),
     ]
 
 
+@pytest.mark.parametrize("name", ["logit_bias", "logprob_ids"])
+@pytest.mark.parametrize("id", [-1, 3])
+def test_ids_outside_the_vocabulary(name, id):
+    params = SamplingParams(**{name: {id: 1.0} if name == "logit_bias" else (0, id)})
+    with pytest.raises(GenerationError, match=f"{name} names token {id}, .* ids are 0 to 2"):
+        Sampler(params, 3)
+
+
+def test_it_wakes_no_torch():
+    code = "import sys, penjing.generate.sampling, penjing.generate.candidates\n"
+    code += "assert 'torch' not in sys.modules and 'llguidance' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 # Greedy and chance.
+
+
+def state_of(sampler: Sampler) -> object:
+    return sampler.state.draws.bit_generator.state
 
 
 def test_greedy_takes_the_lowest_id_of_ties_and_no_random_number():
     sampler = Sampler(SamplingParams(temperature=0, seed=7), 4)
-    state = sampler.generator.get_state()
-    assert [sampler.choose(tensor([1, 5, 5, 2])) for _ in range(20)] == [1] * 20
-    assert torch.equal(sampler.generator.get_state(), state)
+    before = state_of(sampler)
+    assert [sampler.choose(row([1, 5, 5, 2])) for _ in range(20)] == [1] * 20
+    assert state_of(sampler) == before
 
 
 @pytest.mark.parametrize(
@@ -267,11 +186,8 @@ def test_draws_follow_the_distribution(params):
     logits = np.random.default_rng(0).normal(size=12).astype(np.float32)
     sampler = Sampler(params, len(logits))
     n = 6_000
-    counts = np.bincount(
-        [sampler.choose(torch.from_numpy(logits)) for _ in range(n)], minlength=len(logits)
-    )
-    scaled = logits.astype(np.float64) / params.temperature
-    p = numpy_softmax(scaled)
+    counts = np.bincount([sampler.choose(logits) for _ in range(n)], minlength=len(logits))
+    p = softmax(logits.astype(np.float64) / params.temperature)
     order = np.argsort(-p)
     possible = np.ones(len(p), dtype=bool)
     if params.top_k:
@@ -283,27 +199,78 @@ def test_draws_follow_the_distribution(params):
     assert stats.chisquare(counts[possible], expected).pvalue > 0.001
 
 
+def test_draws_from_a_large_vocabulary_follow_the_distribution():
+    logits = np.random.default_rng(0).normal(size=5000).astype(np.float32)  # several blocks
+    rng = np.random.default_rng(1)
+    n = 20_000
+    counts = np.bincount([draw(logits, rng.random()) for _ in range(n)], minlength=5000)
+    groups = np.arange(5000) // 50
+    expected = np.bincount(groups, softmax(logits)) * n
+    assert stats.chisquare(np.bincount(groups, counts), expected).pvalue > 0.001
+
+
+@pytest.mark.parametrize("repeat", [1, 1000])
 @pytest.mark.parametrize(("u", "id"), [(0, 1), (0.5, 3), (1 - 2**-53, 3)])
-def test_a_token_of_probability_0_is_never_drawn(monkeypatch, u, id):
-    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.tensor(u, dtype=torch.float64))
-    assert draw(tensor([-INF, 0, -300, 0, -300, -INF]), torch.Generator()) == id
+def test_a_token_of_probability_0_is_never_drawn(u, id, repeat):
+    logits = row([-INF, 0, -300, 0, -300, -INF] + [-300] * repeat)
+    assert draw(logits, u) == id
+
+
+@given(
+    st.lists(st.sampled_from([0.0, 0.1, 1.0, 7.0]), min_size=1, max_size=40),
+    st.integers(1, 200),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_a_running_sum_in_blocks_is_a_running_sum(weights, repeat, share):
+    weights = row([*weights, 1.0] * repeat)
+    sums = weights.cumsum(dtype=np.float64)
+    for side in ("left", "right"):
+        target = share * sums[-1]
+        if np.abs(sums - target).min() > 1e-9:
+            assert reach(weights, target, side) == sums.searchsorted(target, side)
+            assert reach(weights, share, side, share=True) == sums.searchsorted(target, side)
 
 
 def test_a_seed_repeats_whatever_else_draws():
-    logits = torch.randn(50, generator=torch.Generator().manual_seed(0))
+    logits = np.random.default_rng(0).normal(size=50).astype(np.float32)
     first = Sampler(SamplingParams(seed=11), 50)
     alone = [first.choose(logits) for _ in range(30)]
     again, other = Sampler(SamplingParams(seed=11), 50), Sampler(SamplingParams(seed=12), 50)
     mixed = []
     for _ in range(30):
-        torch.rand(3)
+        np.random.random(3)
         other.choose(logits)
         mixed.append(again.choose(logits))
     assert mixed == alone
 
 
+def test_each_token_takes_one_number_whatever_the_settings():
+    logits = np.random.default_rng(0).normal(size=50).astype(np.float32)
+    params = [
+        SamplingParams(seed=3),
+        SamplingParams(seed=3, temperature=0.5, top_k=4, top_p=0.9, min_p=0.1),
+        SamplingParams(seed=3, xtc_probability=0.5, typical_p=0.9),
+        SamplingParams(seed=3, mirostat=2),
+    ]
+    samplers = [Sampler(p, 50) for p in params]
+    for sampler in samplers:
+        for _ in range(7):
+            sampler.choose(logits)
+    assert all(state_of(sampler) == state_of(samplers[0]) for sampler in samplers)
+
+
+def test_xtc_strikes_as_often_as_it_should():
+    logits = np.log(row([0.5, 0.3, 0.2]))
+    sampler = Sampler(SamplingParams(seed=3, xtc_probability=0.25, xtc_threshold=0.15), 3)
+    kept = []
+    for _ in range(4000):
+        sampler.choose(logits, lambda name, before, after: kept.append((after > -INF).sum()))
+    assert set(kept) == {1, 3}
+    assert kept.count(1) / len(kept) == pytest.approx(0.25, abs=0.02)
+
+
 def test_without_a_seed_one_is_drawn_and_told():
-    logits = torch.zeros(50)
+    logits = np.zeros(50, np.float32)
     free = Sampler(SamplingParams(), 50)
     said = [free.choose(logits) for _ in range(30)]
     assert free.seed != Sampler(SamplingParams(), 50).seed
@@ -311,6 +278,8 @@ def test_without_a_seed_one_is_drawn_and_told():
     assert [told.choose(logits) for _ in range(30)] == said
 
 
-def test_a_seed_of_more_than_64_bits():
-    with pytest.raises(GenerationError, match="64-bit"):
-        Sampler(SamplingParams(seed=2**64), 5)
+@pytest.mark.parametrize("seed", [0, 1, -1, -(2**63), 2**64 - 1])
+def test_any_seed_of_64_bits(seed):
+    logits = np.zeros(1000, np.float32)
+    one, two = (Sampler(SamplingParams(seed=seed), 1000) for _ in range(2))
+    assert [one.choose(logits) for _ in range(5)] == [two.choose(logits) for _ in range(5)]

@@ -5,6 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penjing.generate.stop import StopStrings
+from penjing.tokenizer.config import TokenizerConfig
+from penjing.tokenizer.stream import StreamDecoder
+from penjing.tokenizer.train import train_tokenizer
+
+BYTES = train_tokenizer([], TokenizerConfig(kind="byte"))
 
 
 def oracle(text: str, stops: list[str]) -> tuple[str, bool]:
@@ -67,3 +72,14 @@ def test_held_text_comes_at_the_end():
 @pytest.mark.parametrize("pieces", [["abcd"], ["ab", "cd"], list("abcd")])
 def test_the_one_that_ends_first_wins_however_the_text_is_cut(stops, pieces):
     assert run(pieces, stops) == ("a", True)
+
+
+@given(
+    st.lists(st.sampled_from(["天", "地", "夫", "👩‍🚀", "é", "a"]), max_size=12).map("".join),
+    st.lists(st.sampled_from(["天", "地a", "🚀", "\u200d", "é", "夫天"]), min_size=1, max_size=3),
+)
+def test_characters_that_come_byte_by_byte(text, stops):
+    decoder, filter = StreamDecoder(BYTES), StopStrings(stops)
+    pieces = [filter.push(decoder.push(id)) for id in text.encode()]
+    out = "".join(pieces) + filter.flush()
+    assert (out, filter.stopped) == oracle(text, stops)

@@ -75,6 +75,7 @@ def _auto_or(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 OptionalInt = Annotated[int | None, _or_none(_auto_or(int), "INT")]
 OptionalFloat = Annotated[float | None, _or_none(_auto_or(float), "FLOAT")]
+OptionalText = Annotated[str | None, _or_none(str, "TEXT")]
 OptionalPath = Annotated[Path | None, _or_none(Path, "PATH")]
 
 

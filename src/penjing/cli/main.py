@@ -34,6 +34,14 @@ VERBS: Table[Verb] = Table(
         "pretrain": Verb("train a model from scratch on a text", "penjing.cli.verbs.pretrain"),
         "runs": Verb("list, compare and examine runs", "penjing.cli.verbs.runs"),
         "generate": Verb("let a model continue a text", "penjing.cli.verbs.generate"),
+        "chat": Verb("talk with a model", "penjing.cli.verbs.chat"),
+        "import": Verb(
+            "turn a model of another form into a directory of ours",
+            "penjing.cli.verbs.import_model",
+        ),
+        "quantize": Verb(
+            "make a model smaller and faster, with the loss measured", "penjing.cli.verbs.quantize"
+        ),
         "study": Verb("repeat an experiment, with a report", "penjing.cli.verbs.study"),
         "info": Verb("what a model directory holds, or this machine", "penjing.cli.verbs.info"),
     },

@@ -87,6 +87,8 @@ def _convert(hint: Any, value: Any, *, where: str, base: Any = None) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if isinstance(value, Mapping):
             return from_dict(hint, value, where=where, base=base)
+        if isinstance(value, hint):
+            return value
         raise ConfigError(f"{where}: a table of settings is needed here, got {value!r}.")
     if origin is tuple:
         if isinstance(value, list | tuple):

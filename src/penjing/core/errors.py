@@ -8,6 +8,7 @@
     ├── CheckpointError    a model directory is damaged, half-written, or does not fit
     ├── TrainingError      a run cannot start or go on
     ├── GenerationError    a prompt or a sampling setting is not usable
+    │   └── BusyError      too many requests are waiting; it says when to ask again
     └── StorageError       the disk is full, or a path cannot be written
 
 The message says what happened, where (file, line, tensor), and what to do next.
@@ -45,6 +46,14 @@ class TrainingError(PenjingError):
 
 class GenerationError(PenjingError):
     """A prompt or a sampling setting is not usable."""
+
+
+class BusyError(GenerationError):
+    """Too many requests are waiting. `retry_after` seconds from now there should be room."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class StorageError(PenjingError):

@@ -1,196 +1,288 @@
-"""Autoregressive generation: read the prompt once, then token by token, each one seen."""
+"""The engine: many texts at once, one pass after the other.
 
-from collections.abc import Collection, Generator, Iterator, Sequence
-from operator import index
-from typing import Literal, get_args
+    engine = Engine(runner, tokenizer)
+    for step in engine.submit("床前明月光，"):
+        print(step.text, end="")
 
-import torch
-from torch import Tensor
+A pass reads the schedule, runs it, and hands out tokens. Without `start()` passes are run by
+whoever waits for a token; after it, by one thread, for any number of others.
+"""
 
-from penjing.core.errors import GenerationError
-from penjing.core.types import FilterRecord, FinishReason, SamplingParams, TokenStep
-from penjing.generate.candidates import candidates, filter_record
-from penjing.generate.inference import inference
-from penjing.generate.sampling import Sampler
-from penjing.generate.stop import StopStrings
-from penjing.model.base import LanguageModel
-from penjing.model.cache import Cache
-from penjing.tokenizer.stream import StreamDecoder
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from threading import Condition, Lock, RLock, Thread
+from time import perf_counter
+
+from penjing.core.errors import BusyError, ConfigError, GenerationError
+from penjing.core.types import SamplingParams, TokenStep
+from penjing.generate.drafters import Drafter
+from penjing.generate.figures import EngineMemory, EngineStats
+from penjing.generate.generation import Generation
+from penjing.generate.passes import Ended, Passes
+from penjing.generate.prefix_cache import PrefixCache
+from penjing.generate.request import Overflow, Request, prompt_ids
+from penjing.generate.runner import Past, Runner
+from penjing.generate.scheduler import Scheduler
+from penjing.generate.speculation import Speculation
 from penjing.tokenizer.tokenizer import Tokenizer
 
-Overflow = Literal["stop", "slide"]
-TokenSteps = Generator[TokenStep, None, None]
 
+class Engine:
+    """Continues many texts at once with one model, within a memory that is known before.
 
-def generate(
-    model: LanguageModel,
-    tokenizer: Tokenizer,
-    prompt: str | Sequence[int],
-    params: SamplingParams | None = None,
-    *,
-    cache: Cache | None = None,
-    on_overflow: Overflow = "stop",
-    stop_ids: Collection[int] | None = None,
-) -> "Generation":
-    """Continue `prompt`, a text or token ids, one `TokenStep` at a time.
+    `cache_tokens` positions of pasts are held at most, or as many as `cache_bytes` hold (by default
+    one whole context, or 512 for each running text if that is more). `max_running` texts are in a
+    pass, and `max_waiting` more may queue. A pass reads at most `pass_tokens` tokens of prompts.
+    `context_length` may bound the model's own. `drafter` guesses tokens (see
+    `penjing.generate.speculation`).
 
-    It ends at a token of `stop_ids` (by default the tokenizer's end token), at a stop string, or
-    after `max_new_tokens`. At the context's end, "stop" ends it too: the last token is the one
-    predicted from the full context. "slide" goes on: the later half of the context becomes the
-    new context, read again from position 0, so what came before it is forgotten.
-
-    A text is encoded plainly: special tokens written in it stay text. An empty prompt starts from
-    the tokenizer's first or end token. A `cache` of batch size 1 may hold the prompt's beginning
-    already (a conversation's earlier turns); the caller vouches that it is the same. Its capacity
-    counts as the context's end if it is smaller. Afterwards it holds all but the last token.
-
-    The model may have more rows than the tokenizer has tokens (padding): these are never chosen.
+    All methods may be called from any thread.
 
     Raises:
-        GenerationError: the prompt is too long (it is never cut), empty without a token to start
-            from, or outside the vocabulary; the tokenizer does not fit the model; a setting
-            cannot be used; and, while iterating, logits that are not numbers.
-    """
-    if on_overflow not in get_args(Overflow):
-        raise GenerationError(f"on_overflow must be 'stop' or 'slide', got {on_overflow!r}.")
-    if tokenizer.vocab_size > model.config.vocab_size:
-        raise GenerationError(
-            f"The tokenizer has {tokenizer.vocab_size} tokens but the model only "
-            f"{model.config.vocab_size}. Use the tokenizer that the model was trained with."
-        )
-    ids = _prompt_ids(prompt, tokenizer)
-    params = params or SamplingParams()
-    context = model.config.context_length
-    if cache is not None:
-        context = min(context, cache.capacity)
-    if len(ids) > context:
-        raise GenerationError(
-            f"The prompt has {len(ids)} tokens but the context holds {context}. "
-            "Shorten the prompt; it is never cut silently."
-        )
-    if cache is None:
-        cache = model.new_cache(capacity=min(context, len(ids) + params.max_new_tokens))
-    if stop_ids is None:
-        stop_ids = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
-    return Generation(model, tokenizer, ids, params, cache, on_overflow, frozenset(stop_ids))
-
-
-class Generation(Iterator[TokenStep]):
-    """A running generation: iterate over its steps. May be dropped or closed at any time.
-
-    `seed` repeats it, `prompt_ids` is what the model read, `output_ids` what it has said so far.
+        ConfigError: a setting is out of range, or the drafter cannot be used with this runner.
+        GenerationError: the tokenizer does not fit the model.
     """
 
     def __init__(
         self,
-        model: LanguageModel,
+        runner: Runner,
         tokenizer: Tokenizer,
-        prompt_ids: Sequence[int],
-        params: SamplingParams,
-        cache: Cache,
-        on_overflow: Overflow,
-        stop_ids: Collection[int],
+        *,
+        cache_tokens: int | None = None,
+        cache_bytes: int | None = None,
+        max_running: int = 16,
+        max_waiting: int = 256,
+        pass_tokens: int = 256,
+        prefix_cache: bool = True,
+        drafter: Drafter | None = None,
+        context_length: int | None = None,
+        stop_ids: Collection[int] | None = None,
+        clock: Callable[[], float] = perf_counter,
     ) -> None:
-        self.model, self.tokenizer, self.params = model, tokenizer, params
-        self.prompt_ids = tuple(prompt_ids)
-        self.output_ids: list[int] = []
-        self.stop_ids = stop_ids
-        self.cache = cache
-        cache.trim(min(cache.length, len(self.prompt_ids) - 1))  # one token must be read anew
-        self._unread = list(self.prompt_ids[cache.length :])
-        self.context = min(model.config.context_length, cache.capacity)
-        self.on_overflow = on_overflow
-        self._sampler = Sampler(params, tokenizer.vocab_size, self.prompt_ids)
-        self._decoder = StreamDecoder(tokenizer)
-        self._stops = StopStrings(params.stop)
-        self._steps = self._run()
-
-    @property
-    def seed(self) -> int:
-        """The seed in use: the one asked for, or one drawn at random."""
-        return self._sampler.seed
-
-    def __next__(self) -> TokenStep:
-        return next(self._steps)
-
-    def close(self) -> None:
-        """End it here; further steps are not computed."""
-        self._steps.close()
-
-    def _run(self) -> TokenSteps:
-        reason: FinishReason | None = None
-        while reason is None:
-            with inference(self.model):  # not around the yield: the caller may train in between
-                step = self._step(self._forward())
-            reason = step.finish_reason
-            yield step
-
-    def _forward(self) -> Tensor:
-        """The model's logits of the next token, float32 (V,) on the CPU; the cache has the rest."""
-        if self.cache.length == self.context:  # only with "slide"
-            self.cache.trim(0)
-            ids = [*self.prompt_ids, *self.output_ids]
-            self._unread = ids[-max(1, self.context // 2) :]
-        device = next(self.model.parameters()).device
-        unread = torch.tensor([self._unread], device=device)  # (1, T)
-        hidden = self.model.hidden(unread, cache=self.cache)  # (1, T, C)
-        logits: Tensor = self.model.head(hidden[:, -1:])[0, -1].float().cpu()
-        return logits
-
-    def _step(self, logits: Tensor) -> TokenStep:
-        """Choose a token and say what there is to say about it."""
-        text_of = self.tokenizer.token_text
-        records: list[FilterRecord] = []
-
-        def watch(name: str, before: Tensor, after: Tensor) -> None:
-            records.append(filter_record(name, before, after, text_of))
-
-        n = self.tokenizer.vocab_size  # what lies beyond is padding
-        id = self._sampler.choose(logits[:n], watch if self.params.trace else None)
-        self.output_ids.append(id)
-        self._unread = [id]
-        logprobs = logits.log_softmax(0)
-        text = "" if id in self.stop_ids else self._stops.push(self._decoder.push(id))
-        reason = self._finish_reason(id)
-        if reason is not None:
-            text += self._stops.push(self._decoder.flush()) + self._stops.flush()
-        return TokenStep(
-            index=len(self.output_ids) - 1,
-            id=id,
-            text=text,
-            logprob=logprobs[id].item(),
-            candidates=candidates(logprobs[:n], self.params.logprobs, text_of),
-            trace=tuple(records),
-            finish_reason="stop" if self._stops.stopped else reason,
-        )
-
-    def _finish_reason(self, id: int) -> FinishReason | None:
-        if id in self.stop_ids or self._stops.stopped:
-            return "stop"
-        if len(self.output_ids) == self.params.max_new_tokens:
-            return "length"
-        full = self.cache.length == self.context
-        return "length" if full and self.on_overflow == "stop" else None
-
-
-def _prompt_ids(prompt: str | Sequence[int], tokenizer: Tokenizer) -> list[int]:
-    """The prompt as token ids that are in the vocabulary, at least one."""
-    try:
-        ids = tokenizer.encode(prompt) if isinstance(prompt, str) else list(map(index, prompt))
-    except TypeError as error:
-        raise GenerationError(f"A prompt is a text or a list of token ids: {error}.") from error
-    for place, id in enumerate(ids):
-        if not 0 <= id < tokenizer.vocab_size:
+        if tokenizer.vocab_size > runner.config.vocab_size:
             raise GenerationError(
-                f"The prompt's token {place} is {id}, but the vocabulary has the ids 0 to "
-                f"{tokenizer.vocab_size - 1}."
+                f"The tokenizer has {tokenizer.vocab_size} tokens but the model only "
+                f"{runner.config.vocab_size}. Use the tokenizer that the model was trained with."
             )
-    if ids:
-        return ids
-    start = tokenizer.eos_id if tokenizer.bos_id is None else tokenizer.bos_id
-    if start is None:
-        raise GenerationError(
-            "The prompt is empty, and the tokenizer has no first or end token to start from. "
-            "Give at least one character."
+        if stop_ids is None:
+            stop_ids = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
+        self.runner, self.tokenizer, self.stop_ids = runner, tokenizer, frozenset(stop_ids)
+        self.context = min(runner.config.context_length, context_length or 2**62)
+        draft_bytes = drafter.bytes_per_token if drafter is not None else 0
+        self._bytes_per_token = runner.bytes_per_token + draft_bytes
+        if cache_tokens is None:
+            cache_tokens = max(self.context, 512 * max_running)
+            if cache_bytes is not None:
+                cache_tokens = cache_bytes // self._bytes_per_token
+        _check("max_running", max_running, least=1)
+        _check("max_waiting", max_waiting, least=1)
+        _check("cache_tokens", cache_tokens, least=1)
+        _check("pass_tokens", pass_tokens, least=max_running, why="a row for each running text")
+        _check("context_length", self.context, least=1)
+        self.max_waiting = max_waiting
+        self.cache = PrefixCache(runner, cache_tokens, reuse=prefix_cache)
+        self.scheduler = Scheduler(self.cache, max_running=max_running, pass_tokens=pass_tokens)
+        self.speculation = Speculation(drafter, runner) if drafter is not None else None
+        self._stats = EngineStats()
+        self._passes = Passes(
+            runner, self.speculation, most_rows=pass_tokens, stats=self._stats, clock=clock
         )
-    return [start]
+        self._stepping = Lock()  # held for a pass: one at a time
+        self._lock = RLock()  # of the schedule and the figures: never held while computing
+        self._wake = Condition(self._lock)
+        self._in_pass = False
+        self._closing = self._halted = False  # no more is taken; no more is computed
+        self._worker: Thread | None = None
+
+    # For those who have a text.
+
+    def submit(
+        self,
+        prompt: str | Sequence[int],
+        params: SamplingParams | None = None,
+        *,
+        on_overflow: Overflow = "stop",
+        stop_ids: Collection[int] | None = None,
+        past: Past | None = None,
+    ) -> Generation:
+        """Queue `prompt`, a text or token ids, to be continued; iterate over what comes back.
+
+        It ends at a token of `stop_ids` (by default the engine's), at a stop string, after
+        `max_new_tokens`, or at the context's end, unless that is to "slide". A `past` of one's own
+        may hold the prompt's beginning (one vouches that it is the same); it is not shared.
+
+        Raises:
+            GenerationError: a prompt or a setting that cannot be used, or that needs more memory
+                than the engine has; the engine is closed.
+            BusyError: too many requests are waiting.
+        """
+        params = params or SamplingParams()
+        request = Request(
+            self.tokenizer,
+            prompt_ids(prompt, self.tokenizer),
+            params,
+            context=min(self.context, past.capacity) if past is not None else self.context,
+            on_overflow=on_overflow,
+            stop_ids=self.stop_ids if stop_ids is None else stop_ids,
+        )
+        if past is not None:
+            past.trim(min(past.length, request.n_prompt - 1))  # one token must be read anew
+            request.past = past
+        elif (needed := self.cache.needed(request)) > self.cache.budget:
+            raise GenerationError(
+                f"A prompt of {request.n_prompt} tokens and max_new_tokens="
+                f"{params.max_new_tokens} need a cache of {needed} tokens, but the engine has "
+                f"{self.cache.budget}. Lower max_new_tokens, or make the engine with "
+                f"cache_tokens={needed} or more."
+            )
+        with self._wake:
+            self._check_open()
+            if len(self.scheduler.waiting) >= self.max_waiting:
+                seconds = self._seconds_to_room()
+                raise BusyError(
+                    f"{self.max_waiting} requests are waiting already. Try again in "
+                    f"{seconds:.1f} s.",
+                    retry_after=seconds,
+                )
+            self.scheduler.waiting.append(request)
+            self._wake.notify()
+        return Generation(self, request)
+
+    def next_step(self, request: Request) -> TokenStep | Exception | None:
+        """What a `Generation` gives next: a step, an error, or None at the end."""
+        while self._worker is None and request.outbox.empty():
+            self.step()
+        return request.outbox.get()
+
+    def forget(self, request: Request) -> None:
+        """Nobody reads on: `request`'s memory is free at once, or after the pass that it is in."""
+        with self._lock:
+            request.closed = True
+            if not self._in_pass:
+                self._reap()
+
+    # For those who run it.
+
+    def step(self) -> bool:
+        """One pass: read the schedule, run it, hand out tokens. False if there is nothing to do."""
+        with self._stepping:
+            with self._lock:
+                self._reap()
+                if self._halted:
+                    self._fail_all("The engine was closed before this text was finished.")
+                work = self.scheduler.plan()
+                self._in_pass = bool(work)
+            if not work:
+                return False
+            # If it is interrupted, their pasts are in disorder.
+            stopped = GenerationError("The pass that was to continue this text was interrupted.")
+            ended: Ended = {item.request: stopped for item in work}
+            try:
+                ended = self._passes.run(work)
+            finally:
+                with self._lock:
+                    self._in_pass = False
+                    for request, failure in ended.items():
+                        self._end(request, failure)
+                    self._reap()
+            return True
+
+    def start(self) -> "Engine":
+        """Let a thread of its own run the passes, until `close()`."""
+        with self._lock:
+            self._check_open()
+            if self._worker is None:
+                self._worker = Thread(target=self._work, name="penjing-engine", daemon=True)
+                self._worker.start()
+        return self
+
+    def close(self, *, drain: bool = False) -> None:
+        """Take no more requests, and end. With `drain` all that were taken are finished first;
+        else they end with an error."""
+        with self._wake:
+            self._closing, self._halted = True, not drain
+            self._wake.notify_all()
+        if self._worker is not None:
+            self._worker.join()
+        while self.step():  # without a thread; and whatever that one has left
+            pass
+        with self._lock:
+            self.cache.clear()
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def memory(self) -> EngineMemory:
+        """What the pasts take now and at most."""
+        with self._lock:
+            return EngineMemory(
+                bytes_per_token=self._bytes_per_token,
+                cache_tokens=self.cache.budget,
+                lent_tokens=self.cache.lent_tokens,
+                idle_tokens=self.cache.used_tokens - self.cache.lent_tokens,
+            )
+
+    def stats(self) -> EngineStats:
+        """Figures since the engine was made."""
+        with self._lock:
+            now = {"running": len(self.scheduler.running), "waiting": len(self.scheduler.waiting)}
+            return replace(self._stats, **now)
+
+    def _end(self, request: Request, failure: Exception | None) -> None:
+        """Free what `request` holds, and tell its reader."""
+        self._stats.failed += failure is not None
+        self._stats.finished += failure is None and not request.closed
+        self._stats.closed += failure is None and request.closed
+        self._stats.reused += request.reused
+        self.scheduler.remove(request, keep=failure is None)
+        if self.speculation is not None:
+            self.speculation.forget(request)
+            self._stats.drafted = self.speculation.drafted
+            self._stats.accepted = self.speculation.accepted
+        request.outbox.put(failure)
+
+    def _reap(self) -> None:
+        """End the requests that nobody reads."""
+        for request in [*self.scheduler.running, *self.scheduler.waiting]:
+            if request.closed:
+                self._end(request, None)
+
+    # The thread.
+
+    def _work(self) -> None:
+        try:
+            while True:
+                with self._wake:
+                    while not (self._closing or self.scheduler.busy):
+                        self._wake.wait()
+                    if self._halted or not self.scheduler.busy:
+                        return
+                self.step()
+        finally:
+            with self._lock:
+                self._closing = True
+                if not self._halted:  # it broke, or there is nothing left: nobody may wait for it
+                    self._fail_all("The engine's thread has ended.")
+
+    def _fail_all(self, message: str) -> None:
+        for request in [*self.scheduler.running, *self.scheduler.waiting]:
+            self._end(request, GenerationError(message))
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise GenerationError("The engine is closed. Make a new one.")
+
+    def _seconds_to_room(self) -> float:
+        """When the next running text must have ended at the latest, as passes go now."""
+        passes = min((request.left for request in self.scheduler.running), default=1)
+        return max(0.1, passes * self._passes.seconds)
+
+
+def _check(name: str, value: int, *, least: int, why: str = "") -> None:
+    if value < least:
+        raise ConfigError(
+            f"{name} must be at least {least}{f' ({why})' if why else ''}, got {value}."
+        )

@@ -1,4 +1,4 @@
-"""A model directory, ready to speak.
+"""A model, ready to speak.
 
 import penjing
 
@@ -8,7 +8,7 @@ for step in model.generate("床前明月光，"):
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,40 @@ import torch
 from penjing.core.config import from_dict
 from penjing.core.errors import CheckpointError, ConfigError, GenerationError
 from penjing.core.types import SamplingParams
-from penjing.generate.engine import Generation, Overflow, generate
+from penjing.formats.gguf.vocabulary import END_TOKENS
+from penjing.formats.opening import open_checkpoint
+from penjing.generate.choice import Kernels, choose_runner
+from penjing.generate.drafters import Drafter, DraftModel, Lookup
+from penjing.generate.engine import Engine
+from penjing.generate.generation import Generation
+from penjing.generate.request import Overflow
+from penjing.generate.runner import Runner
+from penjing.generate.single import generate
+from penjing.generate.torch_runner import TorchRunner
 from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
-from penjing.model.runtime import pick_device
+from penjing.model.memory import free_memory
 from penjing.tokenizer.tokenizer import Tokenizer
 
 DEFAULTS = SamplingParams(temperature=0.8)  # small models ramble at 1
 FROM_CHECKPOINT = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 
 
-@dataclass(frozen=True)
 class LoadedModel:
     """A model with its tokenizer and the sampling settings that its directory recommends."""
 
-    checkpoint: Checkpoint
-    model: LanguageModel
-    defaults: SamplingParams
-    stop_ids: frozenset[int]  # tokens that end a text
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        runner: Runner,
+        defaults: SamplingParams,
+        stop_ids: frozenset[int],
+        context_length: int,
+    ) -> None:
+        self.checkpoint, self.runner, self.defaults = checkpoint, runner, defaults
+        self.stop_ids = stop_ids  # tokens that end a text
+        self.context_length = context_length
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -44,6 +59,14 @@ class LoadedModel:
     @property
     def config(self) -> ModelConfig:
         return self.checkpoint.config
+
+    @cached_property
+    def model(self) -> LanguageModel:
+        """The torch module. Where kernels do the work it is loaded now, and takes memory of its
+        own."""
+        if isinstance(self.runner, TorchRunner):
+            return self.runner.model
+        return self.checkpoint.load_model()
 
     def generate(
         self,
@@ -54,19 +77,21 @@ class LoadedModel:
     ) -> Generation:
         """Continue `prompt` step by step; `sampling` are names of `SamplingParams`.
 
-        The recommended settings hold for what is not named. See `penjing.generate.engine.generate`.
+        The recommended settings hold for what is not named. See `penjing.generate.single.generate`.
 
         Raises:
             ConfigError: an unknown name (it says which was meant) or a value of the wrong type.
             GenerationError: a value out of range, or a prompt that cannot be used.
         """
         return generate(
-            self.model,
+            self.runner,
             self.tokenizer,
             prompt,
             self.params(**sampling),
             on_overflow=on_overflow,
             stop_ids=self.stop_ids,
+            context_length=self.context_length,
+            drafter=Lookup() if self.runner.exact else None,
         )
 
     def complete(
@@ -86,25 +111,98 @@ class LoadedModel:
             sampling["stop"] = (sampling["stop"],)
         return from_dict(SamplingParams, sampling, where="Sampling", base=self.defaults)
 
+    def engine(
+        self,
+        *,
+        speculate: bool | None = None,
+        draft: "LoadedModel | None" = None,
+        **settings: Any,
+    ) -> Engine:
+        """An engine for many texts, or for the turns of a conversation; `settings` are `Engine`'s.
 
-def load(path: str | Path, *, device: str = "cpu", dtype: torch.dtype | None = None) -> LoadedModel:
-    """Open a model directory, one of ours or of Hugging Face's GPT-2, Llama and Qwen3 families.
+        With `speculate` (by default where the runner is exact) it looks guesses up in the text;
+        a `draft` model makes them instead. They are used only where that is faster, and never
+        change a text.
 
-    `device` is "cpu", "cuda" or "auto"; `dtype` None keeps the stored precision.
+        Raises:
+            ConfigError: a setting that cannot be used; more memory than is free; speculation with a
+                runner that is not exact; a draft model with another vocabulary.
+        """
+        drafter: Drafter | None = None
+        if draft is not None:
+            drafter = DraftModel(draft.runner, draft.tokenizer, self.tokenizer)
+        elif self.runner.exact if speculate is None else speculate:
+            drafter = Lookup()
+        own: dict[str, Any] = {"context_length": self.context_length, "stop_ids": self.stop_ids}
+        engine = Engine(self.runner, self.tokenizer, drafter=drafter, **own | settings)
+        needed, free = engine.memory().cache_bytes, free_memory(self.runner.device)
+        if free is not None and needed > free:
+            raise ConfigError(
+                f"The pasts of {engine.memory().cache_tokens} tokens may take {needed / 1e6:,.0f} "
+                f"MB, but only {free / 1e6:,.0f} MB are free on {self.runner.device}. Set a "
+                "smaller cache_tokens or cache_bytes, or a shorter context_length."
+            )
+        return engine
+
+    def close(self) -> None:
+        """Give back the threads that compute. The model speaks no more."""
+        self.runner.close()
+
+
+def load(
+    path: str | Path,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    kernels: Kernels = "auto",
+    threads: int = 0,
+    context_length: int | None = None,
+) -> LoadedModel:
+    """Open a model: a directory of ours or of Hugging Face's GPT-2, Llama and Qwen3 families, a
+    GGUF file, or a package model by its name ("smollm2").
+
+    On the CPU our kernels run it, on the weights as they are stored, if they know the machine and
+    the family; else torch does, with a warning that says why. `kernels` "on" insists on them,
+    "off" leaves them out. `device` is "cpu", "cuda" or "auto"; a `dtype` asks for torch with that
+    precision; None keeps the stored one. `threads` 0 takes all processors. `context_length` may
+    bound the model's own, for less memory.
+
     Sampling defaults come from generation_config.json where it has them (`do_sample` false is
     greedy), else temperature 0.8 and no filter.
 
     Raises:
         CheckpointError: it is missing, damaged, or of a form unknown to us.
         TokenizerError: its tokenizer is missing or damaged.
-        ConfigError: there is no such device.
+        ConfigError: there is no such device; the kernels cannot be used; a number out of range.
     """
-    checkpoint = Checkpoint.open(path)
+    checkpoint = open_checkpoint(path)
+    longest = checkpoint.config.context_length
+    context = longest if context_length is None else context_length
+    if not 1 <= context <= longest:
+        raise ConfigError(
+            f"context_length must be from 1 to {longest}, what {checkpoint.path} was made for; "
+            f"got {context}."
+        )
     defaults, stop_ids = _recommended(checkpoint.generation, where=checkpoint.path)
-    if not stop_ids and checkpoint.tokenizer.eos_id is not None:
-        stop_ids = frozenset((checkpoint.tokenizer.eos_id,))
-    model = checkpoint.load_model(device=pick_device(device), dtype=dtype)
-    return LoadedModel(checkpoint, model, defaults, stop_ids)
+    stop_ids |= _ends(checkpoint.tokenizer, named=bool(stop_ids))
+    runner = choose_runner(
+        checkpoint,
+        device=device,
+        dtype=dtype,
+        kernels=kernels,
+        threads=threads,
+    )
+    return LoadedModel(checkpoint, runner, defaults, stop_ids, context)
+
+
+def _ends(tokenizer: Tokenizer, *, named: bool) -> frozenset[int]:
+    """Tokens that end a text: the tokenizer's end token, unless others were `named`, and those
+    that end an answer in its chat template."""
+    template = tokenizer.chat_template or ""
+    ends = {tokenizer.id_of(token) for token in END_TOKENS if token in template}
+    if not named:
+        ends.add(tokenizer.eos_id)
+    return frozenset(id for id in ends if id is not None)
 
 
 def _recommended(

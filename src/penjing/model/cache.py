@@ -63,9 +63,28 @@ class Cache(ABC):
             raise ValueError(f"trim to {length}: the cache holds {self.length} positions")
         self.length = length
 
+    def check_capacity(self, capacity: int) -> int:
+        """`capacity`, if what is filled fits in it."""
+        if capacity < self.length:
+            raise ValueError(f"resize to {capacity}: {self.length} positions are filled")
+        return capacity
+
     @abstractmethod
-    def fork(self) -> Self:
-        """An independent copy with the same past, for another continuation."""
+    def resize(self, capacity: int) -> None:
+        """Make room for `capacity` positions, or give room back; not below the length.
+
+        Done layer by layer, so that in between only one layer is there twice.
+        """
+
+    @abstractmethod
+    def fork(self, length: int | None = None, capacity: int | None = None) -> Self:
+        """An independent copy for another continuation: of the first `length` positions (all),
+        with room for `capacity` (as many as this one)."""
+
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """Memory of the whole capacity, in bytes."""
 
 
 class KVCache(Cache):
@@ -113,19 +132,31 @@ class KVCache(Cache):
         self.values[layer][:, :, self.length : end] = values.detach()
         return self.keys[layer][:, :, :end], self.values[layer][:, :, :end]
 
-    def fork(self) -> Self:
+    def resize(self, capacity: int) -> None:
+        self.capacity = self.check_capacity(capacity)
+        for buffers in (self.keys, self.values):
+            for layer, old in enumerate(buffers):
+                buffers[layer] = _resized(old, 2, capacity, self.length)
+        self.positions = _resized(self.positions, 0, capacity, self.length)
+
+    def fork(self, length: int | None = None, capacity: int | None = None) -> Self:
+        length = self.length if length is None else length
         twin = type(self)(
             self.config,
             batch_size=self.keys[0].size(0),
-            capacity=self.capacity,
+            capacity=self.capacity if capacity is None else capacity,
             dtype=self.keys[0].dtype,
             device=self.keys[0].device,
         )
         for mine, theirs in zip(self.keys + self.values, twin.keys + twin.values, strict=True):
-            theirs[:, :, : self.length] = mine[:, :, : self.length]
-        twin.positions[: self.length] = self.positions[: self.length]
-        twin.length = self.length
+            theirs[:, :, :length] = mine[:, :, :length]
+        twin.positions[:length] = self.positions[:length]
+        twin.length = length
         return twin
+
+    @property
+    def nbytes(self) -> int:
+        return sum(t.nbytes for t in (*self.keys, *self.values, self.positions))
 
 
 class StateCache(Cache):
@@ -169,19 +200,38 @@ class StateCache(Cache):
         """Write the states (B, T, n_states, C) after what is there."""
         self.states[layer][:, self.length : self.length + states.size(1)] = states.detach()
 
-    def fork(self) -> Self:
+    def resize(self, capacity: int) -> None:
+        self.capacity = self.check_capacity(capacity)
+        for layer, old in enumerate(self.states):
+            self.states[layer] = _resized(old, 1, capacity, self.length)
+
+    def fork(self, length: int | None = None, capacity: int | None = None) -> Self:
+        length = self.length if length is None else length
         twin = type(self)(
             self.config,
             n_states=self.states[0].size(2),
             batch_size=self.states[0].size(0),
-            capacity=self.capacity,
+            capacity=self.capacity if capacity is None else capacity,
             dtype=self.states[0].dtype,
             device=self.states[0].device,
         )
         for mine, theirs in zip(self.states, twin.states, strict=True):
-            theirs[:, : self.length] = mine[:, : self.length]
-        twin.length = self.length
+            theirs[:, :length] = mine[:, :length]
+        twin.length = length
         return twin
+
+    @property
+    def nbytes(self) -> int:
+        return sum(t.nbytes for t in self.states)
+
+
+def _resized(old: Tensor, dim: int, capacity: int, length: int) -> Tensor:
+    """A buffer with `capacity` places in `dim`, of which the first `length` are as in `old`."""
+    shape = [*old.shape]
+    shape[dim] = capacity
+    new = old.new_empty(shape)
+    new.narrow(dim, 0, length).copy_(old.narrow(dim, 0, length))
+    return new
 
 
 def _check_made_for(mine: Tensor, brought: Tensor) -> None:

@@ -7,24 +7,32 @@ generation_config.json   end token and sampling defaults
 penjing.json             ours: where the model comes from, one line an operation
 """
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from penjing.core.config import from_dict, to_dict
 from penjing.core.errors import CheckpointError, ConfigError
 from penjing.core.files import atomic_directory
+from penjing.model.activations import quantize_inputs
 from penjing.model.base import LanguageModel
+from penjing.model.compressed import CompressedWeights
+from penjing.model.compressed_saving import compress
 from penjing.model.config import ModelConfig
 from penjing.model.families import FAMILIES, rebuild, skeleton
 from penjing.model.tensor_files import SINGLE, TensorFiles, read_json, save_tensors
-from penjing.model.weights import check_headers, export_tensors, import_tensors
+from penjing.model.weights import Rule, check_headers, export_tensors, import_tensors
+from penjing.quantization.compressed_config import parse_config
+from penjing.quantization.stored import Quantization
+from penjing.quantization.tensor import QuantizedTensor
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.version import __version__
 
@@ -80,8 +88,10 @@ class Checkpoint:
         file = self.path / "generation_config.json"
         return read_json(file) if file.exists() else {}
 
-    def tensors(self) -> TensorFiles:
-        """The stored tensors by their Hugging Face names, each read when asked for.
+    def weights(self) -> Mapping[str, Tensor | QuantizedTensor]:
+        """The stored weights by their Hugging Face names, each read when asked for.
+
+        Quantized ones are (outputs, inputs), whatever the family.
 
         Raises:
             CheckpointError: no weights are there, a file is damaged, or the tensors' names, shapes
@@ -89,27 +99,62 @@ class Checkpoint:
         """
         form = FAMILIES[self.config.family].hf
         ignore = form.ignore + (("lm_head.weight",) if self.config.tie_embeddings else ())
-        files = TensorFiles(self.path, form.canonical)
         shapes = {name: tuple(t.shape) for name, t in skeleton(self.config).state_dict().items()}
+        rules = form.rules(self.config)
         try:
-            check_headers(files.headers, form.rules(self.config), shapes, ignore)
+            stored = self._stored(TensorFiles(self.path, form.canonical), rules)
+            check_headers(stored.headers, rules, shapes, ignore)
         except CheckpointError as error:
             raise CheckpointError(f"{self.path}: {error}") from error
-        return files
+        return stored
+
+    def _stored(self, files: TensorFiles, rules: list[Rule]) -> TensorFiles | CompressedWeights:
+        config = read_json(self.path / "config.json").get("quantization_config")
+        if not config:
+            return files
+        if not isinstance(config, dict):
+            raise CheckpointError("config.json is damaged: quantization_config must be a table.")
+        return CompressedWeights(files, parse_config(config), rules)
+
+    @cached_property
+    def quantization(self) -> Quantization | None:
+        """Which weights are quantized, and which are not; None: none of them is.
+
+        Raises:
+            CheckpointError: see `weights`.
+        """
+        stored = self.weights()
+        return stored.quantization if isinstance(stored, CompressedWeights) else None
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of model.safetensors, or of its shards in a row: a parent in a lineage."""
+        digest = hashlib.sha256()
+        for path in TensorFiles(self.path, str).paths:
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        return digest.hexdigest()
 
     def load_model(
         self, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
     ) -> LanguageModel:
         """The model in evaluation mode, in the stored precision unless `dtype` is given.
 
+        Quantized weights become the numbers that they stand for. Where the inputs of a layer are
+        quantized too, as with "w8a8", they are here as well.
+
         Raises:
-            CheckpointError: see `tensors`.
+            CheckpointError: see `weights`.
         """
-        state = import_tensors(self.tensors(), FAMILIES[self.config.family].hf.rules(self.config))
+        rules = FAMILIES[self.config.family].hf.rules(self.config)
+        state = import_tensors(self.weights(), rules, dtype or torch.float32)
         if self.config.tie_embeddings:
             state["unembedding.weight"] = state["embedding.weight"]
         model = rebuild(self.config, state)
         dtype = dtype or state["embedding.weight"].dtype  # one for all, if a file mixes them
+        if self.quantization is not None:
+            quantize_inputs(model, rules, self.quantization.activations)
         return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
 
@@ -182,12 +227,19 @@ def save_checkpoint(
     tokenizer: Tokenizer,
     lineage: tuple[Lineage, ...] = (),
     generation: Mapping[str, Any] | None = None,
+    quantized: Mapping[str, QuantizedTensor] | None = None,
+    activations: Collection[str] = (),
     replace: bool = False,
     beside: Callable[[Path], None] | None = None,
 ) -> Checkpoint:
     """Write a model directory: whole, or not at all. `beside` may add more files to it.
 
+    `quantized` weights, by their names at Hugging Face, take the place of the model's own; the
+    form is compressed-tensors. The inputs of those also named in `activations` are to be rounded
+    to int8. What stays as it is, is listed in penjing.json.
+
     Raises:
+        CheckpointError: the form cannot hold a quantized weight.
         StorageError: `path` exists and `replace` is false, or the disk refuses.
     """
     path = Path(path)
@@ -195,6 +247,9 @@ def save_checkpoint(
     form = FAMILIES[config.family].hf
     tensors = export_tensors(model.state_dict(), form.rules(config))
     dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
+    entry: dict[str, Any] = {}
+    if quantized:
+        tensors, entry["quantization_config"] = compress(tensors, quantized, activations, config)
     ends = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id}
     if form.native(config):
         data = {"architectures": [form.architecture], **form.to_config(config)}
@@ -203,13 +258,30 @@ def save_checkpoint(
     with atomic_directory(path, replace=replace) as folder:
         save_tensors(tensors, folder / SINGLE, {"format": "pt"})
         tokenizer.save(folder, model_max_length=config.context_length)
-        _write_json(folder / "config.json", data | ends | {"dtype": dtype})
+        _write_json(folder / "config.json", data | ends | {"dtype": dtype} | entry)
         _write_json(folder / "generation_config.json", ends | dict(generation or {}))
-        notes = {"version": __version__, "lineage": [asdict(row) for row in lineage]}
+        notes: dict[str, Any] = {"version": __version__, "lineage": [asdict(r) for r in lineage]}
+        if quantized:
+            notes["quantization"] = _listed(quantized, tensors)
         _write_json(folder / "penjing.json", notes)
         if beside is not None:
             beside(folder)
     return Checkpoint.open(path)
+
+
+def _listed(
+    quantized: Mapping[str, QuantizedTensor], tensors: Mapping[str, Tensor]
+) -> dict[str, Any]:
+    """What is quantized and how, and what is not: names by scheme and by type."""
+    schemes: dict[str, list[str]] = {}
+    for name, tensor in quantized.items():
+        schemes.setdefault(tensor.scheme, []).append(name)
+    modules = {name.removesuffix(".weight") for name in quantized}
+    kept: dict[str, list[str]] = {}
+    for name, plain in tensors.items():
+        if name.rpartition(".")[0] not in modules:
+            kept.setdefault(str(plain.dtype).removeprefix("torch."), []).append(name)
+    return {"schemes": schemes, "kept": kept}
 
 
 def _write_json(file: Path, data: Mapping[str, Any]) -> None:

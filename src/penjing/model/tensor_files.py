@@ -39,11 +39,14 @@ class TensorFiles(Mapping[str, Tensor]):
         self.paths = tuple(folder / name for name in names)
         self.headers: dict[str, Header] = {}
         self._where: dict[str, tuple[Path, str]] = {}
+        self._files: dict[Path, Any] = {}  # open, and mapped into memory
         for name in names:
             path = folder / name
             if path.parent != folder or not path.is_file():
                 raise CheckpointError(f"{folder} has no weights: {name} is missing.")
-            with _open(path) as file:
+            with _damage(path):
+                file: Any = safe_open(path, framework="pt")
+                self._files[path] = file
                 for stored in file.keys():  # noqa: SIM118 (it is no dictionary)
                     header = file.get_slice(stored)
                     shape = tuple(header.get_shape())
@@ -52,8 +55,8 @@ class TensorFiles(Mapping[str, Tensor]):
 
     def __getitem__(self, name: str) -> Tensor:
         path, stored = self._where[name]
-        with _open(path) as file:
-            tensor: Tensor = file.get_tensor(stored)
+        with _damage(path):
+            tensor: Tensor = self._files[path].get_tensor(stored)
             return tensor
 
     def __iter__(self) -> Iterator[str]:
@@ -72,10 +75,9 @@ def _shards(index: Path) -> list[str]:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Any]:
+def _damage(path: Path) -> Iterator[None]:
     try:
-        with safe_open(path, framework="pt") as file:
-            yield file
+        yield
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} is damaged or was written only in part ({error}). Restore it from a copy."

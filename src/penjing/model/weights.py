@@ -12,8 +12,10 @@ from torch import Tensor
 
 from penjing.core.errors import CheckpointError
 from penjing.model.tensor_files import Header
+from penjing.quantization.tensor import QuantizedTensor
 
 FLOATS = ("BF16", "F16", "F32", "F64")  # safetensors' names for what a model can compute with
+QUANTIZED = "quantized"  # instead of such a name: small integers with scales, (outputs, inputs)
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,27 @@ def export_tensors(state: Mapping[str, Tensor], rules: list[Rule]) -> dict[str, 
     return out
 
 
-def import_tensors(source: Mapping[str, Tensor], rules: list[Rule]) -> dict[str, Tensor]:
-    """Their tensors -> our state."""
+def import_tensors(
+    source: Mapping[str, Tensor | QuantizedTensor],
+    rules: list[Rule],
+    dtype: torch.dtype = torch.float32,
+) -> dict[str, Tensor]:
+    """Their tensors -> our state; quantized ones as the numbers that they stand for, in `dtype`."""
     state = {}
     for rule in rules:
-        parts = [source[name] for name in rule.theirs]
-        parts = [p.mT if rule.transpose else p for p in parts]
+        parts = [_plain(source[name], dtype, transpose=rule.transpose) for name in rule.theirs]
+        kinds = {part.dtype for part in parts}
+        if len(kinds) > 1:  # some quantized, some not
+            parts = [part.float() for part in parts]
         state[rule.ours] = torch.cat(parts) if len(parts) > 1 else parts[0].contiguous()
     return state
+
+
+def _plain(tensor: Tensor | QuantizedTensor, dtype: torch.dtype, *, transpose: bool) -> Tensor:
+    """(outputs, inputs), as quantized tensors always are."""
+    if isinstance(tensor, QuantizedTensor):
+        return torch.from_numpy(tensor.dequantize()).to(dtype)
+    return tensor.mT if transpose else tensor
 
 
 def check_headers(
@@ -72,13 +87,14 @@ def check_headers(
         whole = shapes[rule.ours]
         for name, rows in zip(rule.theirs, rule.rows or whole[:1], strict=True):
             wanted = (rows, *whole[1:])
-            wanted = wanted[::-1] if rule.transpose else wanted
+            if rule.transpose and headers[name].dtype != QUANTIZED:
+                wanted = wanted[::-1]
             if headers[name].shape != wanted:
                 raise CheckpointError(
                     f"Tensor {name} has the shape {headers[name].shape}, but config.json asks for "
                     f"{wanted}."
                 )
-            if headers[name].dtype not in FLOATS:
+            if headers[name].dtype not in (*FLOATS, QUANTIZED):
                 raise CheckpointError(
                     f"Tensor {name} is of type {headers[name].dtype}, "
                     f"not one of {', '.join(FLOATS)}."

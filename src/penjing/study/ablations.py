@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from penjing.core.types import SamplingParams
-from penjing.generate.engine import generate
 from penjing.generate.inference import inference
+from penjing.generate.single import generate
 from penjing.model.base import LanguageModel
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model

@@ -55,6 +55,7 @@ class Tokenizer:
             max(self._backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
         )
         added = self._backend.get_added_tokens_decoder()
+        self.added_tokens = {token.content: id for id, token in added.items()}
         self.special_tokens = {token.content: id for id, token in added.items() if token.special}
         self.eos_id = self._role("eos_token")
         self.bos_id = self._role("bos_token")
@@ -81,6 +82,11 @@ class Tokenizer:
         file = path / "tokenizer.json" if path.is_dir() else path
         settings = read_settings(file.parent)
         return cls(read(file), settings, source=str(file))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The content of tokenizer_config.json."""
+        return dict(self._settings)
 
     def with_text(self, text: str) -> "Tokenizer":
         """A tokenizer of another tokenizer.json with the settings and roles of this one."""
@@ -151,6 +157,20 @@ class Tokenizer:
             encodings = backend.encode_batch_fast(pieces, add_special_tokens=False)
             for (_, is_last), encoding in zip(batch, encodings, strict=True):
                 yield encoding.ids, is_last
+
+    def cut_special(self, text: str) -> Iterator[tuple[str, int | None]]:
+        """The text in pieces: added tokens with their ids, and the plain text between them."""
+        encoding = self._backend.encode(text, add_special_tokens=False)
+        added = self._backend.get_added_tokens_decoder()
+        start = 0
+        for id, (begin, end) in zip(encoding.ids, encoding.offsets, strict=True):
+            if id in added:
+                if start < begin:
+                    yield text[start:begin], None
+                yield text[begin:end], id
+                start = end
+        if start < len(text):
+            yield text[start:], None
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
         """The text of ids; bytes that are not UTF-8 become U+FFFD.

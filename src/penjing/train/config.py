@@ -131,7 +131,7 @@ _RANGES = {
 class StartConfig:
     """A model to go on from, instead of random weights."""
 
-    model: str = ""  # a run or a model directory; empty: from scratch
+    model: str = ""  # a run, a model directory, a GGUF file or a package model; empty: from scratch
     context_length: int = 0  # another one than the model's; 0: the model's
     new_tokens: int = 0  # how many the tokenizer learns from the new text
     replay: tuple[str, ...] = ()  # text of the kind that it knows already, mixed in

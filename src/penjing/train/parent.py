@@ -1,6 +1,5 @@
 """A model to go on from: opened, held against the run's settings, and made ready to be trained."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import torch
 
 from penjing.core.errors import CheckpointError, ConfigError
+from penjing.formats.opening import open_checkpoint
 from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint, Lineage
 from penjing.model.config import ModelConfig
@@ -50,13 +50,9 @@ class Parent:
 
     @property
     def origin(self) -> Origin:
-        """For the lineage. The hash is that of model.safetensors, or of its shards in a row."""
-        digest = hashlib.sha256()
-        for path in self.checkpoint.tensors().paths:
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        return Origin(self.checkpoint.lineage, digest.hexdigest(), self.checkpoint.generation)
+        """For the lineage."""
+        checkpoint = self.checkpoint
+        return Origin(checkpoint.lineage, checkpoint.digest, checkpoint.generation)
 
     def learn_tokens(self, texts: Iterable[str], config: PretrainConfig) -> "Parent":
         """The same with `start.new_tokens` more tokens learned from the texts.
@@ -94,18 +90,21 @@ class Parent:
 def begin(config: PretrainConfig) -> Parent:
     """Open the model that `start.model` names, before any text is read.
 
+    The quantized weights of a GGUF file are trained as the numbers that they stand for.
+
     Raises:
         CheckpointError: it is missing, damaged, quantized, or of a form unknown to us.
         TokenizerError: its tokenizer is missing or damaged.
         ConfigError: settings of the model or the tokenizer contradict it.
     """
-    checkpoint = Checkpoint.open(config.start.model)
-    if read_json(checkpoint.path / "config.json").get("quantization_config"):
+    checkpoint = open_checkpoint(config.start.model)
+    settings = checkpoint.path / "config.json"
+    if settings.is_file() and read_json(settings).get("quantization_config"):
         raise CheckpointError(
             f"{checkpoint.path} holds quantized weights, which cannot be trained. Go on from the "
             "model that it was made of."
         )
-    checkpoint.tensors()  # complete, and as config.json says
+    checkpoint.weights()  # complete, and as config.json says
     differing = _differing(config, checkpoint)
     if differing:
         said = any(name.startswith("model.context_length") for name in differing)

@@ -16,8 +16,8 @@ from penjing.data.batches import RandomWindows, Tokens, windows
 from penjing.evaluate.baselines import baselines
 from penjing.evaluate.loss import LossReport
 from penjing.evaluate.overlap import overlap
-from penjing.generate.engine import generate
 from penjing.generate.load import DEFAULTS
+from penjing.generate.single import generate
 from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
 from penjing.model.memory import peak_memory

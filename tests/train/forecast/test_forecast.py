@@ -109,7 +109,7 @@ def test_a_run_is_the_same_with_and_without_it(
     assert "forecast" in [event.kind for event in told]
     monkeypatch.setattr(pretrain_module, "_foresee", lambda *_: 0)
     without = pretrain(config, out=tmp_path / "without")
-    a, b = with_it.checkpoint.tensors(), without.checkpoint.tensors()
+    a, b = with_it.checkpoint.weights(), without.checkpoint.weights()
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert with_it.figures["loss"] == without.figures["loss"]
 

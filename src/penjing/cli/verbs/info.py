@@ -1,4 +1,4 @@
-"""`penjing info`: what a model directory holds; without one, this machine."""
+"""`penjing info`: what a model holds; without one, this machine."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,13 +14,13 @@ Row = tuple[str, str]
 
 @dataclass(frozen=True)
 class Arguments:
-    """Show a model directory; without one, versions and what this machine can do."""
+    """Show a model; without one, versions and what this machine can do."""
 
     path: Annotated[
         Positional[OptionalPath],
         arg(
-            metavar="[DIR]",
-            help="a run or a model directory",
+            metavar="[MODEL]",
+            help="a run, a model directory, a .gguf file, or a package model such as smollm2",
             help_behavior_hint="(default: this machine)",
         ),
     ] = None
@@ -71,17 +71,19 @@ def model(path: Path) -> Iterator[Row]:
         CheckpointError: it is missing, damaged, or of a form unknown to us.
     """
 
-    from penjing.model.checkpoint import Checkpoint
+    from penjing.formats.opening import open_checkpoint
     from penjing.model.families import skeleton
     from penjing.report.units import size
 
-    checkpoint = Checkpoint.open(path)
+    checkpoint = open_checkpoint(path)
     tokenizer = checkpoint.tokenizer
     generation = checkpoint.generation
-    checkpoint.tensors()  # an error, if they are damaged
+    checkpoint.weights()  # an error, if they are damaged
     n_parameters = skeleton(checkpoint.config).n_parameters()
     yield "model", str(checkpoint.path)
     yield "parameters", f"{n_parameters:,}"
+    if checkpoint.quantization is not None:
+        yield "tensors", checkpoint.quantization.described
     yield "tokenizer", f"{tokenizer.kind}, {tokenizer.vocab_size:,} tokens"
     yield "Configuration", ""
     for name, value in asdict(checkpoint.config).items():
@@ -90,7 +92,8 @@ def model(path: Path) -> Iterator[Row]:
     for name, value in generation.items():
         yield f"  {name}", str(value)
     yield "Files", ""
-    for file in sorted(checkpoint.path.iterdir()):
+    inside = checkpoint.path.is_dir()
+    for file in sorted(checkpoint.path.iterdir()) if inside else [checkpoint.path]:
         if file.is_file():
             yield f"  {size(file.stat().st_size):>9}", file.name
     for number, row in enumerate(checkpoint.lineage, start=1):

@@ -47,7 +47,7 @@ class Arguments:
     start_from: Annotated[OptionalPath, arg(name="from", help_behavior_hint="(default: none)")] = (
         None
     )
-    """a run or a model directory whose model is trained further; the same as --start.model"""
+    """a run, a model directory, a GGUF file or a package model to train further; --start.model"""
     dry_run: FlagCreatePairsOff[bool] = False
     """only say what the run would need: memory, time, disk"""
     range_test: FlagCreatePairsOff[bool] = False

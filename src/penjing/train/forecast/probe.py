@@ -22,8 +22,8 @@ from torch import Tensor
 from penjing.core.types import SamplingParams
 from penjing.data.batches import Batch, Tokens
 from penjing.evaluate.loss import evaluate_loss
-from penjing.generate.engine import generate
 from penjing.generate.load import DEFAULTS
+from penjing.generate.single import generate
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
 from penjing.tokenizer.tokenizer import Tokenizer

@@ -1,0 +1,150 @@
+"""Activations times weights: out[m, n] = sum over k of x[m, k] * w[n, k], for blocks of outputs.
+
+An output's bits do not depend on how many rows or blocks are computed together, nor on which thread
+computes them. There is a compiled function for each kind of weights, made when the first matrix of
+that kind is packed; the matrix's description holds its address. So one compiled forward pass serves
+any mixture of kinds, and is not compiled anew for them.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from penjing.kernels import layout
+from penjing.kernels.activations import RECORD
+from penjing.kernels.calling import call
+from penjing.kernels.compiling import c_function, inlined
+from penjing.kernels.features import Isa
+from penjing.kernels.layout import (
+    COLUMNS,
+    FLOAT32,
+    KIND,
+    PANEL,
+    PRODUCT,
+    ROWS,
+)
+from penjing.kernels.memory import (
+    load_block_bfloats,
+    load_block_floats,
+    load_block_halves,
+    store_grid,
+)
+from penjing.kernels.tiles import (
+    ONE,
+    field,
+    fine_tile,
+    float_tile,
+    grouped_tile,
+    many,
+    n_blocks,
+    n_rows,
+)
+from penjing.kernels.vector import LANES
+
+
+def _product(tile: Any) -> Any:
+    """The product of at least a tile's rows with the blocks [first, last), tile by tile."""
+
+    @inlined
+    def product(isa, shape, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+        for block in range(first, last, n_blocks(shape)):
+            # A single block that is left is taken twice, and kept once.
+            width = min(n_blocks(shape), last - block)
+            apart = 1 if width == n_blocks(shape) else 0
+            count = min(width * LANES, field(matrix, ROWS) - block * LANES)
+            for start in range(0, rows, n_rows(shape)):
+                row = min(start, rows - n_rows(shape))  # the last tile may overlap another
+                result = tile(isa, shape, matrix, block, apart, x + row * x_stride, x_stride)
+                target = out + row * out_stride + 4 * LANES * block
+                store_grid(target, result, out_stride, count)
+
+    return product
+
+
+_nibbles, _bytes, _fine_bytes = map(_product, (grouped_tile(4), grouped_tile(8), fine_tile))
+_floats = _product(float_tile(load_block_floats, 64))
+_halves = _product(float_tile(load_block_halves, 32))
+_bfloats = _product(float_tile(load_block_bfloats, 32))
+
+# The cache finds functions of a module alone, hence one by name for each kind.
+
+
+def _times_nibbles(isa, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+    if rows >= n_rows(many(isa)):
+        _nibbles(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
+    else:
+        _nibbles(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
+
+
+def _times_bytes(isa, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+    if rows >= n_rows(many(isa)):
+        _bytes(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
+    else:
+        _bytes(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
+
+
+def _times_fine_bytes(isa, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+    if rows >= n_rows(many(isa)):
+        _fine_bytes(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
+    else:
+        _fine_bytes(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
+
+
+def _times_floats(isa, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+    if rows >= n_rows(many(isa)):
+        _floats(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
+    else:
+        _floats(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
+
+
+def _times_halves(isa, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+    if rows >= n_rows(many(isa)):
+        _halves(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
+    else:
+        _halves(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
+
+
+def _times_bfloats(isa, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+    if rows >= n_rows(many(isa)):
+        _bfloats(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
+    else:
+        _bfloats(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
+
+
+_PRODUCTS = {
+    layout.NIBBLES: _times_nibbles,
+    layout.BYTES: _times_bytes,
+    layout.FINE_BYTES: _times_fine_bytes,
+    layout.FLOAT32: _times_floats,
+    layout.FLOAT16: _times_halves,
+    layout.BFLOAT16: _times_bfloats,
+}
+_N_ARGUMENTS = 8  # of these functions, beside the Isa
+
+
+@cache
+def _compiled(isa: Isa, kind: int) -> Any:
+    return c_function(_PRODUCTS[kind], isa, _N_ARGUMENTS)
+
+
+def product_address(isa: Isa, kind: int) -> int:
+    """The address of the compiled product with matrices of a kind; it stays where it is."""
+    address: int = _compiled(isa, kind).address
+    return address
+
+
+@inlined
+def multiply(matrix, x, x_stride, records, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+    """Outputs of blocks [first, last) of 16 for each of `rows` rows: out[m, n] = x[m] . w[n].
+
+    `matrix` is a PackedMatrix's fields. `x`: address of the rows as floats; `records`: of the same,
+    quantized (quantize_rows), row_bytes(K) apart; only the one that the matrix needs is read.
+    `out`: address of output [0, 0]. Strides are in bytes, from one row to the next. Nothing beyond
+    the matrix's N outputs is written.
+    """
+    if matrix[KIND] < FLOAT32:
+        x, x_stride = records, (matrix[COLUMNS] + PANEL - 1) // PANEL * RECORD
+    fields = np.int64(matrix.ctypes.data)
+    arguments = (fields, np.int64(x), x_stride, rows, np.int64(out), out_stride, first, last)
+    call(matrix[PRODUCT], arguments)

@@ -1,0 +1,32 @@
+"""How far quantized weights are from the ones that they stand for."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penjing.quantization.tensor import QuantizedTensor
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The error of one matrix, in the unit of its weights."""
+
+    max: float
+    rms: float
+    sqnr_db: float  # signal to quantization noise, 10 log10(sum w^2 / sum e^2); inf: no error
+
+
+def figures(w: NDArray[np.float32], quantized: QuantizedTensor) -> Figures:
+    """What rounding did to w (N, K). Sums are in float64."""
+    return of_error(w, quantized.dequantize() - w)
+
+
+def of_error(w: NDArray[np.float32], error: NDArray[np.float32]) -> Figures:
+    """The same of an error that is known already, w' - w."""
+    noise = float(np.sum(np.square(error, dtype=np.float64)))
+    signal = float(np.sum(np.square(w, dtype=np.float64)))
+    ratio = math.inf if noise == 0 else 10 * math.log10(max(signal, 1e-300) / noise)
+    largest = float(np.abs(error).max()) if error.size else 0.0
+    return Figures(largest, math.sqrt(noise / max(1, error.size)), ratio)

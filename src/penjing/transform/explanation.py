@@ -1,0 +1,62 @@
+"""One tensor of a checkpoint, found by its name or a part of it, and explained."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penjing.core.errors import ConfigError
+from penjing.core.table import suggest
+from penjing.model.checkpoint import Checkpoint
+from penjing.model.families import FAMILIES
+from penjing.quantization.explain import Explanation, explain
+from penjing.quantization.scheme import Scheme
+from penjing.quantization.tensor import QuantizedTensor
+
+
+def explain_tensor(checkpoint: Checkpoint, wanted: str, schemes: Sequence[Scheme]) -> Explanation:
+    """What `schemes` do to the tensor whose name is `wanted`, or contains it.
+
+    A tensor that is quantized already is explained by the numbers that it stands for.
+
+    Raises:
+        ConfigError: no tensor, or several, go by that name; or a scheme does not fit its columns.
+        CheckpointError: the weights are missing or damaged, or it holds a NaN.
+    """
+    weights = checkpoint.weights()
+    name = find_tensor(list(weights), wanted)
+    tensor = weights[name]
+    stored = tensor.scheme if isinstance(tensor, QuantizedTensor) else ""
+    return explain(matrix(checkpoint, name), schemes, name=name, stored=stored)
+
+
+def find_tensor(names: Sequence[str], wanted: str) -> str:
+    """The name that is `wanted`, or the only one that contains it.
+
+    Raises:
+        ConfigError: there is none, or more than one.
+    """
+    found = [name for name in names if wanted in (name, name.removesuffix(".weight"))]
+    found = found or [name for name in names if wanted in name and name.endswith(".weight")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ConfigError(
+            f"{len(found)} tensors go by {wanted!r}: {', '.join(found[:4])}"
+            f"{', ...' if len(found) > 4 else ''}. Name one of them."
+        )
+    close = suggest(wanted, list(names)).partition(" Known:")[0]
+    raise ConfigError(
+        f"There is no tensor {wanted!r}.{close} Some of them: {', '.join(list(names)[:6])}, ..."
+    )
+
+
+def matrix(checkpoint: Checkpoint, name: str) -> NDArray[np.float32]:
+    """A tensor as float32 (outputs, inputs), whichever way the family stores it."""
+    tensor = checkpoint.weights()[name]
+    if isinstance(tensor, QuantizedTensor):
+        return tensor.dequantize()
+    rules = FAMILIES[checkpoint.config.family].hf.rules(checkpoint.config)
+    turned = any(rule.transpose and name in rule.theirs for rule in rules) and tensor.dim() == 2
+    values: NDArray[np.float32] = (tensor.mT if turned else tensor).float().contiguous().numpy()
+    return values

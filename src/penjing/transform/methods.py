@@ -1,0 +1,122 @@
+"""The methods: how the integers of a layer's matrices are found. One function each, and a table."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from penjing.core.table import Table
+from penjing.quantization.tensor import QuantizedTensor
+from penjing.transform.awq import clip, search_scale
+from penjing.transform.calibration import Walk
+from penjing.transform.gptq import factorize, gptq
+from penjing.transform.hessian import Inputs, relative_error
+from penjing.transform.job import Job
+from penjing.transform.matrices import HEAD, TABLE, Matrix, fold_of, weight_of
+
+Layer = Callable[[Job, Walk, Sequence[Matrix]], None]
+
+
+@dataclass(frozen=True)
+class Method:
+    """How one layer is quantized, given a walk that has come to it."""
+
+    layer: Layer | None  # None: each matrix by itself, without a text
+    work: float  # roughly, where measuring the model on a text is 1
+
+
+def nearest(job: Job, matrix: Matrix) -> None:
+    """Each weight to the nearest number that its scale allows."""
+    rounder = job.rounders[matrix.name]
+    parts: list[QuantizedTensor] = []
+    for name, weight in zip(matrix.theirs, job.parts(matrix), strict=True):
+        scale, zero = rounder.fit(weight, name)
+        grouped = weight.view(len(weight), scale.size(1), -1)
+        codes = rounder.codes(grouped, scale[..., None], zero[..., None])
+        parts.append(rounder.tensor(codes.view_as(weight), scale, zero))
+    job.put(matrix, parts)
+
+
+def gptq_layer(job: Job, walk: Walk, matrices: Sequence[Matrix]) -> None:
+    """One matrix after another, each on what the matrices quantized before it give it."""
+    for matrix in matrices:
+        inputs = _inputs(walk, [matrix.name])[matrix.name]
+        factor = factorize(inputs.hessian, damping=job.damping, by_size=job.by_size)
+        rounder = job.rounders[matrix.name]
+        _put(job, matrix, inputs, [gptq(w, factor, rounder) for w in job.parts(matrix)])
+
+
+def awq_layer(job: Job, walk: Walk, matrices: Sequence[Matrix]) -> None:
+    """Scales of input channels searched and folded, the last matrix first; then clipped ranges.
+
+    The last first, since a division of the values' channels changes the rows of qkv.
+    """
+    inputs = _inputs(walk, [matrix.name for matrix in matrices])
+    for matrix in reversed(matrices):
+        fold = fold_of(matrix, job.model)
+        if fold is None:
+            continue
+        rounder = job.rounders[matrix.name]
+        parts = [(part, rounder) for part in job.parts(matrix)]
+        scale = search_scale(parts, inputs[matrix.name], fold.rows)
+        scale = fold.apply(job.model, scale, job.dtype)
+        weight_of(job.model, matrix.name).data *= scale
+        inputs[matrix.name] = inputs[matrix.name].scaled(scale)
+    for matrix in matrices:
+        seen, rounder = inputs[matrix.name], job.rounders[matrix.name]
+        _put(job, matrix, seen, [clip(w, seen.hessian, rounder) for w in job.parts(matrix)])
+
+
+def _inputs(walk: Walk, names: Sequence[str]) -> dict[str, Inputs]:
+    return {HEAD: walk.head_inputs()} if list(names) == [HEAD] else walk.inputs(names)
+
+
+def _put(job: Job, matrix: Matrix, inputs: Inputs, parts: Sequence[QuantizedTensor]) -> None:
+    """Store, and note the error of the outputs on the calibration text."""
+    before = weight_of(job.model, matrix.name).detach().clone()
+    job.put(matrix, parts)
+    after = weight_of(job.model, matrix.name).detach()
+    job.errors[matrix.name] = relative_error(after, before, inputs.hessian)
+
+
+METHODS: Table[Method] = Table(
+    "quantization method",
+    {
+        "rtn": Method(None, 0.1),  # round to nearest
+        "mse": Method(None, 0.5),  # the same, ranges clipped for the least squared error
+        "gptq": Method(gptq_layer, 4),
+        "awq": Method(awq_layer, 3),
+    },
+)
+
+
+def run(
+    job: Job, method: Method, matrices: Sequence[Matrix], tick: Callable[[float], None]
+) -> None:
+    """Quantize all that have a rounder; `tick` is told the share done.
+
+    The table of embeddings first, each row to its nearest: what comes after is given its rows.
+    Then layer by layer, and the head.
+    """
+    mine = [matrix for matrix in matrices if matrix.name in job.rounders]
+    for matrix in mine:
+        if matrix.name == TABLE or method.layer is None:
+            nearest(job, matrix)
+    if method.layer is not None:
+        _walk(job, method.layer, [matrix for matrix in mine if matrix.name != TABLE], tick)
+    tick(1.0)
+
+
+def _walk(
+    job: Job, method: Layer, matrices: Sequence[Matrix], tick: Callable[[float], None]
+) -> None:
+    layers = job.model.config.n_layer
+    with torch.no_grad():
+        walk = job.walk()
+        for layer in range(layers):
+            if mine := [matrix for matrix in matrices if matrix.layer == layer]:
+                method(job, walk, mine)
+            walk.step()
+            tick((layer + 1) / (layers + 1))
+        if head := [matrix for matrix in matrices if matrix.layer is None]:
+            method(job, walk, head)

@@ -1,0 +1,201 @@
+"""Quantize a checkpoint: which matrices, in which scheme, by which method; the model that results.
+
+The model is worked on layer by layer, in float32. What comes out computes with the weights that
+will be stored, exactly.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from penjing.core.errors import ConfigError
+from penjing.data.batches import Tokens
+from penjing.model.base import LanguageModel
+from penjing.model.checkpoint import Checkpoint
+from penjing.model.families import FAMILIES, rebuild
+from penjing.quantization.floats import FloatName
+from penjing.quantization.scheme import Scheme
+from penjing.quantization.tensor import QuantizedTensor
+from penjing.transform.calibration import calibration_windows
+from penjing.transform.job import Job, check_finite
+from penjing.transform.methods import METHODS, run
+from penjing.transform.mix import Mix, choose_mix
+from penjing.transform.plan import KEEP, Format, Plan, make_plan, parse
+
+MIXING = 0.7  # of the time, where a mix is chosen: each matrix is measured at each scheme
+
+
+@dataclass(frozen=True)
+class QuantizeConfig:
+    """How a model is quantized."""
+
+    scheme: str = "int4-g32"  # of the layers' matrices; a name of `SCHEMES`
+    method: str = "rtn"  # a name of `METHODS`
+    keep: tuple[str, ...] = ()  # matrices that stay as they are: shell patterns
+    head: str = KEEP  # scheme of the matrix to the logits; "keep" leaves it as it is
+    table: str = KEEP  # scheme of the embedding table, where the format can hold one
+    bits: float | None = None  # bits per weight of the whole model, for a mix of schemes
+    mix: tuple[str, ...] = ()  # the schemes to mix, besides keeping a matrix as it is
+    windows: int = 64  # of the calibration text
+    window: int = 512  # tokens in each, at most the model's context
+    sensitivity_windows: int = 4  # of these, to measure each matrix by itself
+    damping: float = 0.01  # GPTQ: added to the Hessian's diagonal, as a share of its mean
+    by_size: bool = True  # GPTQ: columns with the largest inputs first ("act-order")
+    seed: int = 0  # which windows are taken
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether it cannot be done without a calibration text."""
+        return METHODS[self.method].layer is not None or self.bits is not None
+
+    def check(self, *, with_text: bool) -> None:
+        """Raises ConfigError for a value that cannot be, or that needs a text to calibrate on."""
+        if self.needs_text and not with_text:
+            what = "A budget of bits" if self.bits is not None else f"The method {self.method!r}"
+            raise ConfigError(
+                f"{what} needs a text to calibrate on: --calibrate FILE, or a corpus such as "
+                "--calibrate corpus:wiki. Without one there are the methods rtn and mse."
+            )
+        parse(self.scheme, self.method)
+        for name in (*self.mix, *(n for n in (self.head, self.table) if n != KEEP)):
+            parse(name, self.method)
+        if self.windows < 1 or self.window < 2 or self.sensitivity_windows < 1:
+            raise ConfigError("At least one window of at least 2 tokens is needed to calibrate.")
+        if not 0 <= self.damping <= 1:
+            raise ConfigError(f"The damping must be from 0 to 1, got {self.damping}.")
+        if self.bits is not None and not 0 < self.bits <= 32:
+            raise ConfigError(f"A budget is in bits per weight, above 0, got {self.bits}.")
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A quantized model in memory."""
+
+    config: QuantizeConfig
+    model: LanguageModel  # float32, with the weights that the integers stand for
+    tensors: Mapping[str, QuantizedTensor]  # by Hugging Face's names
+    schemes: Mapping[str, Scheme]  # the same names
+    kept: Mapping[str, str]  # all other tensors -> why they stay as they are
+    inputs: tuple[str, ...]  # our names of the matrices whose inputs are rounded
+    errors: Mapping[str, float]  # by our names: error of the outputs on the calibration text
+    divergences: Mapping[str, Mapping[str, float]]  # by our names and schemes, with a budget
+
+
+def quantize(
+    checkpoint: Checkpoint,
+    config: QuantizeConfig,
+    text: Tokens | None = None,
+    *,
+    form: Format = "compressed-tensors",
+    tick: Callable[[float], None] = lambda done: None,
+) -> Quantized:
+    """Quantize a model; nothing is written.
+
+    Args:
+        text: the calibration text, as ids.
+        tick: is told the share of the work that is done.
+        form: what it will be written as, which says how exactly scales can be stored.
+
+    Raises:
+        ConfigError: settings that cannot be, a method that needs a text without one, an impossible
+            budget, or a model that cannot be quantized.
+        CheckpointError: the model is damaged, or a tensor of it is not finite.
+        DataError: the text is shorter than one window.
+    """
+    config.check(with_text=text is not None)
+    check_finite(checkpoint.weights(), str(checkpoint.path))
+    stored = stored_dtype(checkpoint)
+    model = checkpoint.load_model(dtype=torch.float32)
+    n_parameters = model.n_parameters()
+    if config.head != KEEP and config.table == KEEP and model.config.tie_embeddings:
+        model = untied(model)
+    windows = None
+    if text is not None:
+        length = min(config.window, model.config.context_length)
+        windows = calibration_windows(text, length, config.windows, seed=config.seed)
+
+    def plan_for(scheme: Scheme | Mapping[str, Scheme | None]) -> Plan:
+        return make_plan(
+            model,
+            scheme,
+            keep=config.keep,
+            head=_or_none(config.head, config.method),
+            table=_or_none(config.table, config.method),
+            scale_dtype="float16" if form == "gguf" else stored,
+            gguf=form == "gguf",
+        )
+
+    mix, begun = None, 0.0
+    if config.bits is not None and windows is not None:
+        plan = plan_for(parse("int8", config.method))  # fits all widths; schemes are found now
+        width = 8 * getattr(torch, stored).itemsize
+        mix = _mix(model, plan, config, windows, n_parameters, width, lambda d: tick(d * MIXING))
+        begun = MIXING
+    plan = plan_for(mix.schemes if mix else parse(config.scheme, config.method))
+    dtype = getattr(torch, stored)
+    job = Job(model, plan.rounders, windows, dtype, config.damping, config.by_size)
+    run(job, METHODS[config.method], plan.matrices, lambda done: tick(begun + done * (1 - begun)))
+    job.round_kept()
+    return Quantized(
+        config=config,
+        model=model,
+        tensors=job.tensors,
+        schemes=job.schemes,
+        kept=plan.kept,
+        inputs=tuple(n for n, r in plan.rounders.items() if r.scheme.activations),
+        errors=job.errors,
+        divergences=mix.divergences if mix else {},
+    )
+
+
+def _or_none(name: str, method: str) -> Scheme | None:
+    return None if name == KEEP else parse(name, method)
+
+
+def _mix(
+    model: LanguageModel,
+    plan: Plan,
+    config: QuantizeConfig,
+    windows: Tensor,
+    n_parameters: int,
+    kept_bits: int,
+    tick: Callable[[float], None],
+) -> Mix:
+    """The mix for the budget of `config`."""
+    assert config.bits is not None
+    return choose_mix(
+        model,
+        plan,
+        [parse(name, config.method) for name in config.mix or (config.scheme,)],
+        windows[: config.sensitivity_windows],
+        bits=config.bits,
+        n_parameters=n_parameters,
+        kept_bits=kept_bits,
+        tick=tick,
+    )
+
+
+def untied(model: LanguageModel) -> LanguageModel:
+    """The same model with a head of its own, which can then be quantized by itself."""
+    state = dict(model.state_dict())
+    state["unembedding.weight"] = state["unembedding.weight"].clone()
+    again = rebuild(replace(model.config, tie_embeddings=False), state)
+    return again.eval().requires_grad_(False)
+
+
+def stored_dtype(checkpoint: Checkpoint) -> FloatName:
+    """The type of the tensors that are kept, and of scales: that of the embeddings."""
+    form = FAMILIES[checkpoint.config.family].hf
+    rule = next(r for r in form.rules(checkpoint.config) if r.ours == "embedding.weight")
+    table = checkpoint.weights()[rule.theirs[0]]
+    if isinstance(table, QuantizedTensor):
+        return "float16"
+    return _FLOATS.get(table.dtype, "float32")
+
+
+_FLOATS: dict[torch.dtype, FloatName] = {
+    torch.bfloat16: "bfloat16",
+    torch.float16: "float16",
+}

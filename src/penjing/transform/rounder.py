@@ -1,0 +1,67 @@
+"""A scheme at work on torch's tensors: where the scales come from, and rounding with given ones."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from penjing.quantization.floats import FloatName
+from penjing.quantization.rounding import Grid, build, fit
+from penjing.quantization.scheme import Scheme
+from penjing.quantization.tensor import QuantizedTensor
+
+
+@dataclass(frozen=True)
+class Rounder:
+    """Rounds the matrices of one scheme; scales are of the type that they will be stored in."""
+
+    scheme: Scheme
+    scale_dtype: FloatName = "float32"
+    gguf: bool = False  # stored in blocks of 32, each with a scale and perhaps an offset in float16
+
+    def group(self, columns: int) -> int:
+        """Columns that share a scale."""
+        return self.scheme.group_for(columns)
+
+    def fit(self, weight: Tensor, name: str = "tensor") -> tuple[Tensor, Tensor]:
+        """Scales and zero points (N, G) for a weight (N, K): 0 where the scheme is symmetric."""
+        w = weight.detach().float().contiguous().numpy()
+        grid = fit(w, self.scheme, name=name, scale_dtype=self.scale_dtype)
+        scale = torch.from_numpy(grid.scale.copy())
+        zero = torch.zeros_like(scale)
+        return scale, zero if grid.zero is None else torch.from_numpy(grid.zero).float()
+
+    def codes(self, weight: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+        """The nearest integers, as floats; all shapes broadcast."""
+        low, high = self.scheme.levels
+        return ((weight / scale).round_() + zero).clamp_(low, high)
+
+    def rounded(self, weight: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+        """The nearest numbers that the scales allow, for a weight (N, K) and scales (N, G)."""
+        rows, columns = weight.shape
+        grouped = weight.view(rows, scale.size(1), -1)
+        codes = self.codes(grouped, scale[..., None], zero[..., None])
+        return ((codes - zero[..., None]) * scale[..., None]).view(rows, columns)
+
+    def nearest(self, weight: Tensor) -> Tensor:
+        """Rounded to nearest with the scheme's own scales: (N, K)."""
+        return self.rounded(weight, *self.fit(weight))
+
+    def tensor(self, codes: Tensor, scale: Tensor, zero: Tensor) -> QuantizedTensor:
+        """Codes (N, K) with scales and zero points (N, G), as they are stored."""
+        low, _ = self.scheme.levels
+        q = codes.numpy().astype(np.int8 if low < 0 else np.uint8)
+        whole = None if self.scheme.symmetric else zero.numpy().astype(np.int32)
+        built = build(q, Grid(scale.numpy(), whole), self.scheme)
+        if not self.gguf or built.offset is None:
+            return built
+        return replace(built, offset=built.offset.astype(np.float16).astype(np.float32))
+
+    def stored_bits(self, rows: int, columns: int) -> int:
+        """What a matrix takes on disk, scales and zero points or offsets included."""
+        if self.gguf:
+            each = 16 if self.scheme.symmetric else 32
+            return rows * columns * self.scheme.bits + rows * columns // 32 * each
+        width = 32 if self.scale_dtype == "float32" else 16
+        return round(self.scheme.bits_per_weight(rows, columns, scale_bits=width) * rows * columns)

@@ -1,0 +1,119 @@
+"""Which instruction set is taken, and what happens when one computes wrongly."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import penjing
+from penjing.core.errors import ConfigError
+from penjing.kernels import features, selftest
+from penjing.kernels.support import support
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    support.cache_clear()
+    yield
+    support.cache_clear()
+
+
+def test_the_fastest_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(features.VARIABLE, raising=False)
+    assert support().path == features.available()[0]
+
+
+@pytest.mark.parametrize("way", features.available())
+def test_one_can_be_forced(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(features.VARIABLE, way)
+    assert support().path == way
+    assert support().isa.way == way
+
+
+def test_they_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(features.VARIABLE, "off")
+    assert support().path == "off"
+    with pytest.raises(LookupError):
+        _ = support().isa
+
+
+def test_an_unknown_word_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(features.VARIABLE, "fast")
+    with pytest.raises(ConfigError, match="PENJING_KERNELS=fast is none of off, vector"):
+        support()
+
+
+def test_what_the_processor_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "features", lambda: frozenset({"avx2"}))
+    assert features.candidates() == ["avx2", "vector"]
+    monkeypatch.setenv(features.VARIABLE, "avx512")
+    with pytest.raises(ConfigError, match="can do avx2, vector only"):
+        support()
+
+
+def test_what_computes_wrongly_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(features.VARIABLE, raising=False)
+    wrong = lambda isa: None if isa.way == "vector" else "nonsense"  # noqa: E731
+    monkeypatch.setattr(selftest, "failure", wrong)
+    with pytest.warns(RuntimeWarning, match="nonsense"):
+        assert support().path == "vector"
+
+
+def test_without_any_pytorch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_isa: features.Isa) -> None:
+        raise OSError("no compiler")
+
+    monkeypatch.setattr(selftest, "failure", broken)
+    with pytest.warns(RuntimeWarning, match="PyTorch computes"):
+        assert support().path == "off"
+    assert "no compiler" in support().reason
+
+
+def test_the_self_test_sees_a_wrong_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = selftest.product
+    nudged = lambda *args: right(*args) * 1.001  # noqa: E731
+    monkeypatch.setattr(selftest, "product", nudged)
+    assert "differs from NumPy" in str(selftest.failure(features.isa("vector")))
+
+
+def test_other_sources_are_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cached function is found by its argument types: other sources are another type."""
+    import numba
+
+    before = numba.typeof(features.isa("vector"))
+    assert before == numba.typeof(features.isa("vector"))
+    monkeypatch.setattr(features, "_sources", lambda: "other")
+    assert numba.typeof(features.isa("vector")) != before
+
+
+PROGRAM = """
+import numpy as np
+from numba.core import event
+from penjing.kernels.features import isa
+from penjing.kernels.matmul import product_address
+from penjing.kernels.layout import BFLOAT16
+with event.install_recorder("numba:compile") as compiled:
+    product_address(isa("{way}"), BFLOAT16)
+print(len(compiled.buffer))
+"""
+
+
+def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
+    """Also from a package that cannot be written to: the cache is elsewhere then."""
+
+    def compiled(way: str) -> int:
+        source = Path(penjing.__file__).parents[1]
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(source)}
+        command = [sys.executable, "-c", PROGRAM.format(way=way)]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return int(ran.stdout)
+
+    first = compiled("vector")
+    assert first > 0
+    assert compiled("vector") == 0
+    if "avx2" in features.available():
+        assert compiled("avx2") > 0  # each way has code of its own
+        assert compiled("vector") == 0
