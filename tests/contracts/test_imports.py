@@ -15,12 +15,17 @@ WITH_TORCH = (
     "penjing.data.batches",
     "penjing.data.mixture",
     "penjing.evaluate.",
+    "penjing.formats.",
     "penjing.generate.",
     "penjing.model.",
     "penjing.study.",
     "penjing.train.",
+    "penjing.transform.",
 )
 WITHOUT_ALL_THE_SAME = (
+    "penjing.formats.gguf.reader",
+    "penjing.formats.gguf.tokenizer",
+    "penjing.formats.package_models",
     "penjing.model.config",
     "penjing.train.config",
     "penjing.generate.candidates",

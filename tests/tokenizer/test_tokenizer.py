@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers
 
 from penjing.core.errors import StorageError, TokenizerError
+from penjing.generate.request import prompt_ids
 from penjing.tokenizer import tokenizer as module
 from penjing.tokenizer.alphabet import BYTE_TO_CHAR
 from penjing.tokenizer.config import TokenizerConfig
@@ -346,3 +347,39 @@ def test_saving_where_a_file_stands(bpe: Tokenizer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(StorageError):
         bpe.save(tmp_path / "file" / "folder")
+
+
+@pytest.mark.parametrize(
+    ("settings", "template", "first"),
+    [
+        ({"bos_token": END, "add_bos_token": True}, None, True),
+        ({"bos_token": {"content": END}, "add_bos_token": True}, None, True),
+        ({"bos_token": END}, END, True),
+        ({"bos_token": END}, None, False),
+        ({"add_bos_token": True}, None, False),
+        ({"bos_token": END, "add_bos_token": True}, "", False),  # the file itself goes first
+    ],
+)
+def test_whether_a_text_begins_with_the_first_token(
+    bpe: Tokenizer, settings: dict, template: str | None, first: bool
+) -> None:
+    spec = json.loads(bpe.text)
+    if template is not None:
+        single = [{"Sequence": {"id": "A", "type_id": 0}}]
+        if template:
+            single.insert(0, {"SpecialToken": {"id": template, "type_id": 0}})
+        special = {END: {"id": END, "ids": [bpe.id_of(END)], "tokens": [END]}}
+        spec["post_processor"] = {
+            "type": "TemplateProcessing",
+            "single": single,
+            "pair": [*single, {"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": special,
+        }
+    tokenizer = Tokenizer(json.dumps(spec), settings)
+    assert tokenizer.adds_bos is first
+    plain = bpe.encode("abc")
+    assert prompt_ids("abc", tokenizer) == ([bpe.id_of(END), *plain] if first else plain)
+    assert prompt_ids(plain, tokenizer) == plain  # ids are as they are
+    theirs = tokenizers.Tokenizer.from_str(tokenizer.text).encode("abc").ids
+    if template is not None:
+        assert theirs == prompt_ids("abc", tokenizer)

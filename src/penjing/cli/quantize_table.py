@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -15,13 +15,15 @@ from penjing.cli.columns import show_columns
 from penjing.cli.console import show
 from penjing.core.files import atomic_file
 from penjing.report.units import plural, si, size
-from penjing.transform.compare import Comparison, Row
-from penjing.transform.interval import Interval
+
+if TYPE_CHECKING:
+    from penjing.transform.compare import Comparison, Row
+    from penjing.transform.interval import Interval
 
 _NONE = "-"
 
 
-def show_comparison(console: Console, comparison: Comparison) -> None:
+def show_comparison(console: Console, comparison: "Comparison") -> None:
     """The table; then what is quantized and what is not; then what one has to know."""
     header, cells = table(comparison.rows)
     show(console, "")
@@ -38,7 +40,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
         show(console, note)
 
 
-def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+def table(rows: "Sequence[Row]") -> tuple[list[str], list[list[str]]]:
     """Header and cells. Columns that nothing was measured for are left out."""
     columns = {
         "model": [row.name for row in rows],
@@ -71,7 +73,7 @@ def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     return list(columns), [list(cells) for cells in zip(*columns.values(), strict=True)]
 
 
-def listing(row: Row) -> list[str]:
+def listing(row: "Row") -> list[str]:
     """What of a model is quantized, and what is not, with the reasons."""
     counts = Counter(row.schemes.values())
     lines = [f"{plural(count, 'tensor')} in {name}" for name, count in counts.items()]
@@ -95,7 +97,7 @@ def _worst(divergences: Mapping[str, Mapping[str, float]]) -> str:
     )
 
 
-def _listings(rows: Sequence[Row]) -> list[tuple[list[str], list[str]]]:
+def _listings(rows: "Sequence[Row]") -> list[tuple[list[str], list[str]]]:
     """Names of rows, and what is said of all of them."""
     said: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
@@ -103,7 +105,7 @@ def _listings(rows: Sequence[Row]) -> list[tuple[list[str], list[str]]]:
     return [(names, list(lines)) for lines, names in said.items()]
 
 
-def write_json(comparison: Comparison, file: Path) -> None:
+def write_json(comparison: "Comparison", file: Path) -> None:
     """Every figure. What is not known is null.
 
     Raises:
@@ -114,7 +116,7 @@ def write_json(comparison: Comparison, file: Path) -> None:
         scratch.write_text(text + "\n", encoding="utf-8")
 
 
-def _figures_of(comparison: Comparison) -> list[str]:
+def _figures_of(comparison: "Comparison") -> list[str]:
     """How the figures came about."""
     quality = comparison.rows[0].quality
     lines = []
@@ -139,7 +141,7 @@ def _middle(errors: Mapping[str, float]) -> str:
     return f"{statistics.median(errors.values()):.2%}" if errors else _NONE
 
 
-def _with(interval: Interval | None, form: str) -> str:
+def _with(interval: "Interval | None", form: str) -> str:
     """A figure with half its interval: 16.87 ± 1.77."""
     if interval is None:
         return _NONE
@@ -147,20 +149,20 @@ def _with(interval: Interval | None, form: str) -> str:
     return f"{interval.value:{form}}{reach}"
 
 
-def _divergence(interval: Interval | None) -> str:
+def _divergence(interval: "Interval | None") -> str:
     """Small ones by their order of magnitude."""
     small = interval is not None and abs(interval.value) < 0.001
     return _with(interval, ".1e" if small else ".4f")
 
 
-def _percent(change: Interval) -> str:
+def _percent(change: "Interval") -> str:
     """How much larger the perplexity is, from the change of the loss."""
     value, low, high = (math.expm1(x) for x in (change.value, change.low, change.high))
     reach = "" if math.isnan(low) else f" ({low:+.2%} to {high:+.2%})"
     return f"{value:+.2%}{reach}"
 
 
-def _share(agreement: Interval) -> str:
+def _share(agreement: "Interval") -> str:
     reach = "" if math.isnan(agreement.half) else f" ± {100 * agreement.half:.1f}"
     return f"{100 * agreement.value:.1f}{reach} %"
 

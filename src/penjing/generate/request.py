@@ -159,15 +159,16 @@ class Request:
 def prompt_ids(prompt: str | Sequence[int], tokenizer: Tokenizer) -> list[int]:
     """The prompt as token ids that are in the vocabulary, at least one.
 
-    A text is encoded plainly: special tokens written in it stay text. An empty prompt starts from
-    the tokenizer's first or end token.
+    A text is encoded plainly: special tokens written in it stay text. The first token comes before
+    it if the model was trained so (the tokenizer's `adds_bos`). An empty prompt starts from the
+    tokenizer's first or end token.
 
     Raises:
         GenerationError: it is no text and no list of ids of the vocabulary, or it is empty and
             there is no token to start from.
     """
     try:
-        ids = tokenizer.encode(prompt) if isinstance(prompt, str) else list(map(index, prompt))
+        ids = _text_ids(prompt, tokenizer) if isinstance(prompt, str) else list(map(index, prompt))
     except TypeError as error:
         raise GenerationError(f"A prompt is a text or a list of token ids: {error}.") from error
     for place, id in enumerate(ids):
@@ -185,3 +186,8 @@ def prompt_ids(prompt: str | Sequence[int], tokenizer: Tokenizer) -> list[int]:
             "Give at least one character."
         )
     return [start]
+
+
+def _text_ids(text: str, tokenizer: Tokenizer) -> list[int]:
+    first = [tokenizer.bos_id] if tokenizer.adds_bos and tokenizer.bos_id is not None else []
+    return first + tokenizer.encode(text)

@@ -18,21 +18,22 @@ import numpy as np
 from penjing.kernels.compiling import c_function, inlined, part
 from penjing.kernels.features import Isa
 from penjing.kernels.functions import FLOAT, exp
-from penjing.kernels.lanes import first, lane_numbers
+from penjing.kernels.lanes import first, lane_numbers, store_rows
 from penjing.kernels.memory import (
     load,
     load_block_floats,
     load_block_halves,
     load_row_floats,
+    prefetch,
     read_float,
     store,
-    store_grid,
     write_float,
 )
 from penjing.kernels.vector import (
     LANES,
     Shape,
     fma,
+    lane,
     largest,
     maximum,
     splat,
@@ -42,7 +43,7 @@ from penjing.kernels.vector import (
 )
 
 CHUNK = 128  # positions
-WHOLE = 1 << 20  # numbers of a row to store: all
+LINE = 64  # bytes of a cache line
 TOGETHER = 4  # queries that share the loaded keys and values
 NONE = np.float32(-np.inf)
 
@@ -81,13 +82,18 @@ def _attention(load_blocks: Any, size: int) -> Callable[..., None]:
     """Attention on keys and values of `size` bytes a number."""
 
     @inlined
-    def scores(shape, queries, keys, width, n_blocks, out):  # type: ignore[no-untyped-def]
-        """Queries (rows of the shape, W) on blocks of keys (W, 16) -> (rows, CHUNK)."""
+    def scores(shape, queries, keys, ahead, width, n_blocks, out):  # type: ignore[no-untyped-def]
+        """Queries (rows of the shape, W) on blocks of keys (W, 16) -> (rows, CHUNK).
+
+        The values, `ahead` bytes from the keys, are fetched from memory meanwhile.
+        """
         stride = FLOAT * width
         for block in range(n_blocks):
             s0, s1, s2, s3 = zeros(shape), zeros(shape), zeros(shape), zeros(shape)
             for i in range(0, width, 4):
                 q, k = queries + FLOAT * i, keys + size * LANES * i
+                for line in range(0, 4 * size * LANES, LINE):
+                    prefetch(k + ahead + line)
                 s0 = fma(load_row_floats(shape, q, stride), load_blocks(shape, k, 0), s0)
                 q, k = q + FLOAT, k + size * LANES
                 s1 = fma(load_row_floats(shape, q, stride), load_blocks(shape, k, 0), s1)
@@ -96,7 +102,7 @@ def _attention(load_blocks: Any, size: int) -> Callable[..., None]:
                 q, k = q + FLOAT, k + size * LANES
                 s3 = fma(load_row_floats(shape, q, stride), load_blocks(shape, k, 0), s3)
             sums = (s0 + s1) + (s2 + s3)
-            store_grid(out + FLOAT * LANES * block, sums, FLOAT * CHUNK, WHOLE)
+            store_rows(out + FLOAT * LANES * block, sums, FLOAT * CHUNK)
             keys += size * LANES * width
 
     @inlined
@@ -107,7 +113,7 @@ def _attention(load_blocks: Any, size: int) -> Callable[..., None]:
             weight = load_row_floats(shape, weights + FLOAT * i, FLOAT * CHUNK)
             value = load_blocks(shape, values + size * width * i, size * LANES)
             mixed = fma(weight, value, mixed)
-        store_grid(out, mixed, stride, WHOLE)
+        store_rows(out, mixed, stride)
 
     @inlined
     def mix(shape, wide, weights, values, width, count, out, stride):  # type: ignore[no-untyped-def]
@@ -131,15 +137,15 @@ def _attention(load_blocks: Any, size: int) -> Callable[..., None]:
             store(out + FLOAT * i, mixed)
 
     @inlined
-    def some_scores(n, queries, keys, width, n_blocks, out):  # type: ignore[no-untyped-def]
+    def some_scores(n, queries, keys, ahead, width, n_blocks, out):  # type: ignore[no-untyped-def]
         if n == 4:
-            scores(FOUR, queries, keys, width, n_blocks, out)
+            scores(FOUR, queries, keys, ahead, width, n_blocks, out)
         elif n == 3:
-            scores(THREE, queries, keys, width, n_blocks, out)
+            scores(THREE, queries, keys, ahead, width, n_blocks, out)
         elif n == 2:
-            scores(TWO, queries, keys, width, n_blocks, out)
+            scores(TWO, queries, keys, ahead, width, n_blocks, out)
         else:
-            scores(ONE, queries, keys, width, n_blocks, out)
+            scores(ONE, queries, keys, ahead, width, n_blocks, out)
 
     @inlined
     def some_mix(n, weights, values, width, count, out, stride):  # type: ignore[no-untyped-def]
@@ -181,7 +187,9 @@ def _attention(load_blocks: Any, size: int) -> Callable[..., None]:
             fewest = min(CHUNK, position + q // group - start + 1)
             most = min(CHUNK, position + (q + n - 1) // group - start + 1)
             n_blocks = (most + LANES - 1) // LANES
-            some_scores(n, queries + FLOAT * width * q, keys, width, n_blocks, scratch)
+            some_scores(
+                n, queries + FLOAT * width * q, keys, values - keys, width, n_blocks, scratch
+            )
             for i in range(n):
                 seen = position + (q + i) // group
                 slope = np.float32(0)
@@ -243,4 +251,9 @@ def combine(partials, n_chunks, head_dim, width, scratch, out):  # type: ignore[
         for i in range(0, FLOAT * width, FLOAT * LANES):
             store(scratch + i, fma(factor, load(result + i), load(scratch + i)))
     for i in range(0, head_dim, LANES):
-        store_grid(out + FLOAT * i, load(scratch + FLOAT * i) / whole, 0, head_dim - i)
+        mixed = load(scratch + FLOAT * i) / whole
+        if head_dim - i >= LANES:
+            store(out + FLOAT * i, mixed)
+        else:  # another head's output may lie behind it
+            for j in range(head_dim - i):
+                write_float(out + FLOAT * (i + j), lane(mixed, j))

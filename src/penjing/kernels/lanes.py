@@ -10,7 +10,16 @@ from numba import types
 
 from penjing.kernels.compiling import intrinsic
 from penjing.kernels.features import features
-from penjing.kernels.vector import FLOATS, INTS, LANES, constant, lanes_type, spread
+from penjing.kernels.vector import (
+    FLOATS,
+    INTS,
+    LANES,
+    Vector,
+    constant,
+    lanes_type,
+    pick,
+    spread,
+)
 
 LARGEST_HALF = 65504.0
 _HALVES = ir.VectorType(ir.HalfType(), LANES)
@@ -99,6 +108,24 @@ def store_halves(_typing: Any, _address: Any, vector: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, vector), generate
+
+
+@intrinsic
+def store_rows(_typing: Any, _address: Any, grid: Any, _stride: Any) -> Any:
+    """store_rows(address, grid, stride): rows `stride` bytes apart, their blocks side by side."""
+    if not (isinstance(grid, Vector) and grid.is_float):
+        return None
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        for row in range(grid.rows):
+            for block in range(grid.blocks):
+                along = builder.add(builder.mul(args[2], word(row)), word(4 * LANES * block))
+                one = pick(builder, grid, args[1], row, block)
+                _store(builder.add(args[0], along), builder, one)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, grid, types.int64), generate
 
 
 def _column(half: bool) -> Any:

@@ -1,6 +1,7 @@
 """What lies on disk: tokenizer.json, and the settings beside it."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,14 @@ def _template(value: object, folder: Path) -> str | None:
         f'{folder / "tokenizer_config.json"}: "chat_template" must be a text, or a list of '
         'objects with "name" and "template".'
     )
+
+
+def first_token(spec: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
+    """The special token that other programs put before each text, if they put one there."""
+    after = spec.get("post_processor") or {}
+    for step in after.get("processors", [after]):
+        if step.get("type") == "TemplateProcessing":
+            first: str | None = (step.get("single") or [{}])[0].get("SpecialToken", {}).get("id")
+            return first
+    named = settings.get("bos_token") if settings.get("add_bos_token") else None
+    return named.get("content") if isinstance(named, dict) else named

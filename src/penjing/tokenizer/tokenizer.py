@@ -13,7 +13,7 @@ from tokenizers import Tokenizer as Backend
 from penjing.core.errors import TokenizerError
 from penjing.core.files import atomic_file
 from penjing.tokenizer.alphabet import printable, require_unicode
-from penjing.tokenizer.files import parse, read, read_settings
+from penjing.tokenizer.files import first_token, parse, read, read_settings
 from penjing.tokenizer.pieces import pieces_of
 from penjing.tokenizer.splits import ANYWHERE, WORD_END, cut, split_name
 
@@ -60,6 +60,8 @@ class Tokenizer:
         self.eos_id = self._role("eos_token")
         self.bos_id = self._role("bos_token")
         self.pad_id = self._role("pad_token")
+        first = first_token(spec, self._settings)  # a model may expect it before a text
+        self.adds_bos = None not in (first, self.bos_id) and self.id_of(str(first)) == self.bos_id
         self.chat_template: str | None = self._settings.get("chat_template")
         self._boundary = _safe_boundary(spec)
         named = self._settings.get("eos_token")

@@ -45,7 +45,7 @@ def tokenizer_metadata(tokenizer: Tokenizer, *, rows: int | None = None) -> dict
         "tokenizer.ggml.tokens": list(vocabulary.tokens),
         "tokenizer.ggml.token_type": [int(kind) for kind in vocabulary.types],
         **roles,
-        "tokenizer.ggml.add_bos_token": _adds_bos(tokenizer, spec),
+        "tokenizer.ggml.add_bos_token": tokenizer.adds_bos,
         **(template if tokenizer.chat_template is not None else {}),
     }
 
@@ -131,18 +131,6 @@ def _added_type(token: Mapping[str, Any]) -> TokenType:
         if token.get(flag):
             raise _refused(f"its token {token['content']!r} is matched with {flag!r}")
     return TokenType.CONTROL if token.get("special") else TokenType.USER_DEFINED
-
-
-def _adds_bos(tokenizer: Tokenizer, spec: Mapping[str, Any]) -> bool:
-    """Whether other programs put the first token before a text."""
-    if tokenizer.bos_id is None:
-        return False
-    after = spec.get("post_processor") or {}
-    for step in after.get("processors", [after]):
-        if step.get("type") == "TemplateProcessing":
-            first = step["single"][0].get("SpecialToken", {}).get("id")
-            return first is not None and tokenizer.id_of(first) == tokenizer.bos_id
-    return bool(tokenizer.settings.get("add_bos_token"))
 
 
 def _text(token: object) -> object:
