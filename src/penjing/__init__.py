@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from penjing.formats.opening import open_checkpoint
     from penjing.formats.package_models import MODELS
     from penjing.generate.conversation import Conversation
-    from penjing.generate.engine import Engine
-    from penjing.generate.generation import Generation
+    from penjing.generate.engine.engine import Engine
+    from penjing.generate.engine.generation import Generation
     from penjing.generate.load import LoadedModel, load
     from penjing.model.cache import Cache, KVCache
     from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
@@ -106,8 +106,8 @@ _NAMES = {
     "penjing.formats.opening": ("open_checkpoint",),
     "penjing.formats.package_models": ("MODELS",),
     "penjing.generate.conversation": ("Conversation",),
-    "penjing.generate.engine": ("Engine",),
-    "penjing.generate.generation": ("Generation",),
+    "penjing.generate.engine.engine": ("Engine",),
+    "penjing.generate.engine.generation": ("Generation",),
     "penjing.generate.load": ("LoadedModel", "load"),
     "penjing.model.cache": ("Cache", "KVCache"),
     "penjing.model.checkpoint": ("Checkpoint", "Lineage", "save_checkpoint"),

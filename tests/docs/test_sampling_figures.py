@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from penjing.core.types import SamplingParams
-from penjing.generate.sampling import Sampler
+from penjing.generate.sampling.sampler import Sampler
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sampling.md").read_text(encoding="utf-8")
 WEATHER = ("晴天", "雨天", "阴天")

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from penjing.generate.choice import choose_runner
 from penjing.generate.load import LoadedModel, load
-from penjing.generate.runner import Chunk, Logits, Runner
-from penjing.generate.torch_runner import TorchRunner
+from penjing.generate.runners.choice import choose_runner
+from penjing.generate.runners.runner import Chunk, Logits, Runner
+from penjing.generate.runners.torch_runner import TorchRunner
 from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import save_checkpoint
 from penjing.model.config import ModelConfig

@@ -7,8 +7,8 @@ import torch
 
 from penjing.core.errors import CheckpointError, ConfigError, GenerationError
 from penjing.core.types import SamplingParams
-from penjing.generate import choice
 from penjing.generate.load import DEFAULTS, load
+from penjing.generate.runners import choice
 from penjing.generate.single import generate
 from penjing.kernels.features import OFF
 from penjing.kernels.support import Support, support

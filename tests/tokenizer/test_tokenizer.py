@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers
 
 from penjing.core.errors import StorageError, TokenizerError
-from penjing.generate.request import prompt_ids
+from penjing.generate.engine.request import prompt_ids
 from penjing.tokenizer import tokenizer as module
 from penjing.tokenizer.alphabet import BYTE_TO_CHAR
 from penjing.tokenizer.config import TokenizerConfig

@@ -12,7 +12,7 @@ from penjing.core.errors import ConfigError, DataError, StorageError
 from penjing.core.events import Event
 from penjing.data.batches import Tokens
 from penjing.formats.opening import open_checkpoint
-from penjing.generate.torch_runner import TorchRunner
+from penjing.generate.runners.torch_runner import TorchRunner
 from penjing.model.checkpoint import Checkpoint
 from penjing.transform import compare as module
 from penjing.transform import save

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from penjing.core.errors import DataError
 from penjing.data.batches import Tokens
 from penjing.evaluate.loss import evaluate_loss
-from penjing.generate.torch_runner import TorchRunner
+from penjing.generate.runners.torch_runner import TorchRunner
 from penjing.model.base import LanguageModel
 from penjing.model.config import FamilyName
 from penjing.transform import measure

@@ -48,7 +48,7 @@ class Structure:
 class SamplingParams:
     """How the next token is chosen. Every default leaves the model's distribution alone.
 
-    docs/sampling.md explains each step; `penjing.generate.sampling` has their order.
+    docs/sampling.md explains each step; `penjing.generate.sampling.sampler` has their order.
 
     Raises:
         GenerationError: a value is out of its range or of a wrong type.

@@ -15,8 +15,8 @@ from typing import Any
 from penjing.core.errors import DataError, GenerationError
 from penjing.core.files import atomic_file
 from penjing.core.types import FinishReason, SamplingParams, TokenStep
-from penjing.generate.engine import Engine
-from penjing.generate.generation import Generation
+from penjing.generate.engine.engine import Engine
+from penjing.generate.engine.generation import Generation
 from penjing.generate.load import LoadedModel
 from penjing.tokenizer.chat import ChatTemplate
 from penjing.tokenizer.chat_ids import encode_chat

@@ -19,14 +19,14 @@ from penjing.core.errors import CheckpointError, ConfigError, GenerationError
 from penjing.core.types import SamplingParams
 from penjing.formats.gguf.vocabulary import END_TOKENS
 from penjing.formats.opening import open_checkpoint
-from penjing.generate.choice import Kernels, choose_runner
-from penjing.generate.drafters import Drafter, DraftModel, Lookup
-from penjing.generate.engine import Engine
-from penjing.generate.generation import Generation
-from penjing.generate.request import Overflow
-from penjing.generate.runner import Runner
+from penjing.generate.engine.drafters import Drafter, DraftModel, Lookup
+from penjing.generate.engine.engine import Engine
+from penjing.generate.engine.generation import Generation
+from penjing.generate.engine.request import Overflow
+from penjing.generate.runners.choice import Kernels, choose_runner
+from penjing.generate.runners.runner import Runner
+from penjing.generate.runners.torch_runner import TorchRunner
 from penjing.generate.single import generate
-from penjing.generate.torch_runner import TorchRunner
 from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Sequence
 
 from penjing.core.types import SamplingParams
-from penjing.generate.drafters import Drafter
-from penjing.generate.engine import Engine
-from penjing.generate.generation import Generation
-from penjing.generate.request import Overflow, prompt_ids
-from penjing.generate.runner import Past, Runner
-from penjing.generate.torch_runner import TorchRunner
+from penjing.generate.engine.drafters import Drafter
+from penjing.generate.engine.engine import Engine
+from penjing.generate.engine.generation import Generation
+from penjing.generate.engine.request import Overflow, prompt_ids
+from penjing.generate.runners.runner import Past, Runner
+from penjing.generate.runners.torch_runner import TorchRunner
 from penjing.model.base import LanguageModel
 from penjing.tokenizer.tokenizer import Tokenizer
 

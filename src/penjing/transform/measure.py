@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from penjing.data.batches import IGNORED, Tokens, windows
 from penjing.evaluate.loss import CHUNK, check_tokens
 from penjing.generate.inference import inference
-from penjing.generate.runner import Chunk, Runner
+from penjing.generate.runners.runner import Chunk, Runner
 from penjing.model.base import LanguageModel
 from penjing.transform.interval import Interval, mean_per_token
 

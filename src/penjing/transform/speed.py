@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from penjing.generate.load import LoadedModel, load
-from penjing.generate.runner import Chunk, Runner
+from penjing.generate.runners.runner import Chunk, Runner
 
 PROMPT, DECODED, ROUNDS = 256, 32, 5
 

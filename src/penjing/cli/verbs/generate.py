@@ -16,7 +16,7 @@ from penjing.core.errors import GenerationError
 from penjing.core.types import SamplingParams, Structure, StructureKind
 
 if TYPE_CHECKING:
-    from penjing.generate.generation import Generation
+    from penjing.generate.engine.generation import Generation
 
 _KEEP = arg(help_behavior_hint="(default: the model's)")
 

@@ -1,0 +1,105 @@
+"""What a pass reads: who is admitted, whose next token is computed, whose prompt goes on.
+
+Continuous batching (Yu et al. 2022, "Orca"): texts join and leave between any two passes. Prompts
+are read in chunks within a budget (Agrawal et al. 2024, "Sarathi-Serve"), so that a long one never
+makes the others wait for more than one pass.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from penjing.generate.engine.prefix_cache import PrefixCache
+from penjing.generate.engine.request import Request
+from penjing.generate.runners.runner import Chunk
+
+
+@dataclass
+class Work:
+    """One request's part of a pass: its next `n` ids, and guesses of what follows them."""
+
+    request: Request
+    n: int
+    draft: list[int] = field(default_factory=list)
+
+    def chunk(self) -> Chunk:
+        """What the runner is to read."""
+        assert self.request.past is not None, "not admitted"
+        n_logits = 1 + len(self.draft) if self.speaks else 0
+        return Chunk(self.request.past, self.request.unread(self.n) + self.draft, n_logits)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether a token is chosen afterwards; a prompt that is not read whole has none."""
+        return self.n == self.request.n_unread
+
+
+class Scheduler:
+    """The queue, who is running, and the plan of the next pass.
+
+    Requests are admitted in the order they came, as soon as memory for their *longest* possible
+    text is free: what was admitted is never thrown out again. Every running text gets its next
+    token in every pass; what is left of `pass_tokens` is shared among the prompts.
+    """
+
+    def __init__(self, cache: PrefixCache, *, max_running: int, pass_tokens: int) -> None:
+        self.cache, self.max_running, self.pass_tokens = cache, max_running, pass_tokens
+        self.waiting: deque[Request] = deque()
+        self.running: list[Request] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.running or self.waiting)
+
+    def plan(self) -> list[Work]:
+        """The next pass; empty when there is nothing to do."""
+        self.admit()
+        for request in self.running:
+            request.slide()
+        speaking = [Work(r, 1) for r in self.running if r.n_unread == 1]
+        reading = [r for r in self.running if r.n_unread > 1]
+        budget = self.pass_tokens - len(speaking)
+        piece = self.cache.runner.piece
+        work = speaking + (_pieces if piece > 1 else _shares)(reading, budget, piece)
+        served = {id(item.request) for item in work}
+        self.running.sort(key=lambda r: id(r) in served)  # stable: who got nothing comes first
+        return work
+
+    def admit(self) -> None:
+        """Let requests in while there are places and memory."""
+        while self.waiting and len(self.running) < self.max_running:
+            if not self.cache.lend(self.waiting[0]):
+                return
+            self.running.append(self.waiting.popleft())
+
+    def remove(self, request: Request, *, keep: bool = True) -> None:
+        """`request` has ended, wherever it stands; its past becomes free at once."""
+        if request in self.running:
+            self.running.remove(request)
+            self.cache.take_back(request, keep=keep)
+        elif request in self.waiting:
+            self.waiting.remove(request)
+
+
+def _shares(reading: Sequence[Request], budget: int, _: int) -> list[Work]:
+    """Equal shares of the budget; what a short prompt leaves of its share goes to the others."""
+    work = []
+    for done, request in enumerate(sorted(reading, key=lambda r: r.n_unread)):
+        n = min(request.n_unread, budget // (len(reading) - done))
+        budget -= n
+        if n:
+            work.append(Work(request, n))
+    return work
+
+
+def _pieces(reading: Sequence[Request], budget: int, piece: int) -> list[Work]:
+    """Whole pieces, at least one a pass, in the order of `reading`: who waited longest first."""
+    work: list[Work] = []
+    for request in reading:
+        assert request.past is not None, "not admitted"
+        n = min(request.n_unread, piece - request.past.length % piece)
+        if not work or n <= budget:
+            budget -= n
+            work.append(Work(request, n))
+    return work
