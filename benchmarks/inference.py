@@ -216,7 +216,7 @@ print(time.perf_counter() - begin)
 
 def alone(commands: Mapping[str, Sequence[str]], times: int = 7) -> dict[str, Any]:
     """What needs no rival: the speed of memory, the time to the first token, the memory taken."""
-    shell = [sys.executable, "-m", "penjing", "generate", "smollm2", "Hello"]
+    shell = [sys.executable, "-m", "penjing", "generate", "smollm2", "--prompt", "Hello"]
     shell += ["--max-new-tokens", "1", "--temperature", "0"]
     walls, inner = [], []
     for _ in range(times + 1):  # the first one fills the caches
@@ -231,8 +231,9 @@ def alone(commands: Mapping[str, Sequence[str]], times: int = 7) -> dict[str, An
         "import_to_first_token_seconds": statistics.median(inner[1:]),
     }
     with contestant(commands["ours Q4_1"]) as ours:
-        ours.ask("decode", ids=text_ids(8), n=64)
+        ours.ask("decode", ids=text_ids(512), n=64)
         found["memory_bytes"] = ours.ask("memory")
+        found["tools_bytes"] = ours.ask("tools")
         found["weights_bytes"] = ours.ask("weights")
         found["cache_bytes"] = ours.ask("cache")
     for key, value in found.items():

@@ -11,6 +11,11 @@ import torch
 from protocol import Contestant, answer, own_output
 
 import penjing
+from penjing.formats.opening import open_checkpoint
+from penjing.generate.single import generate
+from penjing.kernels.support import support
+
+LONGEST = 576  # tokens of the longest text that is asked for
 
 
 class Penjing(Contestant):
@@ -19,6 +24,9 @@ class Penjing(Contestant):
     def __init__(self, path: str, threads: int) -> None:
         torch.set_num_threads(threads)
         self.before = super().memory()  # Python and torch
+        open_checkpoint(path).tokenizer.encode("")
+        support()
+        self.libraries = super().memory() - self.before  # Numba and the tokenizer
         self.model = penjing.load(path, threads=threads)
 
     def prefill(self, ids: Sequence[int]) -> float:
@@ -37,7 +45,7 @@ class Penjing(Contestant):
 
     def batch(self, prompts: Sequence[Sequence[int]], n: int) -> float:
         params = self.model.params(temperature=0.0, max_new_tokens=n)
-        engine = self.model.engine(max_running=len(prompts), prefix_cache=False)
+        engine = self.model.engine(max_running=len(prompts), prefix_cache=False, speculate=False)
         begin = time.perf_counter()
         running = [engine.submit(list(ids), params, stop_ids=()) for ids in prompts]
         made = sum(1 for generation in running for _ in generation)
@@ -50,17 +58,22 @@ class Penjing(Contestant):
         """What loading and running took beyond Python and torch."""
         return super().memory() - self.before
 
+    def tools(self) -> float:
+        """What of this is Numba, LLVM, our modules and a tokenizer, before the model is there."""
+        return self.libraries
+
     def weights(self) -> float:
         """Bytes of the weights as they lie in memory."""
-        return float(self.model.runner.weight_bytes)
+        return float(self.model.runner.program.n_bytes)
 
     def cache(self) -> float:
-        """Bytes of the longest past that was kept."""
-        return float(self.model.runner.bytes_per_token * self.longest)
+        """Bytes of the keys and values of this text."""
+        return float(self.model.runner.new_past(LONGEST).n_bytes)
 
     def _generate(self, ids: Sequence[int], n: int) -> penjing.Generation:
-        engine = self.model.generate
-        return engine(list(ids), temperature=0.0, max_new_tokens=n, stop_ids=())
+        params = self.model.params(temperature=0.0, max_new_tokens=n)
+        runner, tokenizer = self.model.runner, self.model.tokenizer
+        return generate(runner, tokenizer, list(ids), params, stop_ids=())  # no guesses
 
 
 if __name__ == "__main__":

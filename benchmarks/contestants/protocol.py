@@ -30,11 +30,10 @@ class Contestant(ABC):
         """Seconds to make `n` tokens after each prompt, all of them at once, prompts included."""
 
     def memory(self) -> float:
-        """Bytes that the process holds in memory and shares with no other."""
+        """Bytes of memory that the process takes (its resident set)."""
         text = Path("/proc/self/smaps_rollup").read_text(encoding="ascii")
         rows = dict(line.split(":", 1) for line in text.splitlines()[1:])
-        private = ("Private_Clean", "Private_Dirty")
-        return 1024.0 * sum(int(rows[name].split()[0]) for name in private)
+        return 1024.0 * int(rows["Rss"].split()[0])
 
 
 def answer(contestant: Contestant, replies: TextIO) -> None:

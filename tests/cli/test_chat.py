@@ -15,9 +15,12 @@ import pytest
 
 from penjing.cli.chat import Chat
 from penjing.cli.chat_commands import COMMANDS
+from penjing.core.errors import TokenizerError
+from penjing.core.events import Event
 from penjing.generate.conversation import Conversation
 from penjing.generate.load import load
-from penjing.model.checkpoint import save_checkpoint
+from penjing.kernels.support import support
+from penjing.model.checkpoint import Checkpoint, save_checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
 from penjing.tokenizer.chat import TEMPLATES
@@ -35,6 +38,9 @@ SHORT = ["--max-new-tokens", "6", "--temperature", "0", "--threads", "1"]
 def torch_alone(monkeypatch):
     """Kernels need some time when they are compiled for the first time."""
     monkeypatch.setenv("PENJING_KERNELS", "off")
+    support.cache_clear()
+    yield
+    support.cache_clear()  # what it says now holds for these tests alone
 
 
 @pytest.fixture(scope="session")
@@ -136,6 +142,7 @@ def test_help_names_every_command(talk):
         ("/top_p 0", "top_p must be", 1),
         ("/save", "Name a file: /save talk.json", 1),
         ("/load nowhere.json", "nowhere.json cannot be read", 1),
+        ("/save ~nobody-of-that-name/talk.json", "the home of a user who is unknown", 1),
         ("x" * 300, "too long", 1),
     ],
 )
@@ -189,8 +196,39 @@ def test_no_such_model(penjing):
 
 
 def test_input_that_is_not_utf8(talk):
-    result = talk("caf\udce9 \udcff\udcfe")
-    assert result.code in (0, 1) and "Traceback" not in result.err
+    result = talk("\ufeffhi", "caf\udce9 \udcff\udcfe")
+    assert result.code == 1 and "standard input, line 2, byte 3: byte 0xE9" in result.err
+    assert result.out == talk("hi").out
+
+
+def test_a_system_message_that_is_no_unicode(chat_dir):
+    chat = Chat(Conversation(load(chat_dir, threads=1), system="be kind"), {}, name="x")
+    with pytest.raises(TokenizerError, match="U\\+DCFF"):
+        chat.take("/system a\udcff")
+    assert chat.conversation.system == "be kind"
+
+
+def test_the_prompt_is_not_among_the_answers(chat_dir, monkeypatch, capsys):
+    """As with `penjing chat ... > answers.txt`."""
+    keyboard = io.StringIO("hi\n")
+    monkeypatch.setattr(keyboard, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", keyboard)
+    conversation = Conversation(load(chat_dir, threads=1))
+    assert Chat(conversation, {"max_new_tokens": 3}, name="x").run(keyboard) == 0
+    shown = capsys.readouterr()
+    assert shown.out == conversation.messages[-1]["content"] + "\n"
+    assert shown.err.count("> ") == 2
+
+
+def test_a_download_is_announced(talk, chat_dir, monkeypatch):
+    def fetched(name, *, listener):
+        listener(Event("corpus", {"title": "a small model", "licence": "free"}))
+        return Checkpoint.open(chat_dir)
+
+    monkeypatch.setattr("penjing.generate.load.open_checkpoint", fetched)
+    result = talk("hi")
+    assert result.err.index("licence    free") < result.err.index("tokens")
+    assert "small model" not in result.out
 
 
 def test_ctrl_c_stops_the_answer_and_not_the_chat(chat_dir, capfd):

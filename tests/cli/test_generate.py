@@ -10,8 +10,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from penjing.core.errors import PenjingError
 from penjing.core.types import SamplingParams
 from penjing.generate.load import load
+from penjing.generate.runners.choice import KernelRunner
 
 NEVER_ENDS = ["--logit-bias", "256", "-100"]  # the end token of a byte vocabulary
 
@@ -199,3 +201,14 @@ def test_a_damaged_model_is_said(penjing, model_dir, tmp_path):
     result = penjing("generate", str(broken))
     assert result.code == 1 and "model.safetensors" in result.err
     assert re.match("error: There is no model .*nowhere", penjing("generate", "nowhere").err)
+
+
+def test_a_warning_is_one_line_beside(penjing, model_dir, monkeypatch):
+    def of_no_use(*_, **__):
+        raise PenjingError("They don't know it.")
+
+    monkeypatch.setattr(KernelRunner, "load", of_no_use)
+    result = penjing("generate", str(model_dir), "--max-new-tokens", "1")
+    warned, figures = result.err.splitlines()
+    assert warned.startswith("PyTorch computes ") and warned.endswith(": They don't know it.")
+    assert "1 tokens" in figures

@@ -53,7 +53,8 @@ def test_one_table_with_the_schemes_side_by_side(penjing, model_dir, text_file, 
     assert len(widths) == 1
     assert "7 tensors in int4-g32" in done.out
     assert (
-        "1 tensor as before (the table of embeddings, the head too): model.embed_tokens" in done.out
+        "1 tensor not quantized (the table of embeddings, the head too): model.embed_tokens"
+        in done.out
     )
     assert "400 tokens in 7 windows" in done.out and "intervals are rough" in done.out
     figures = json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))
@@ -104,6 +105,24 @@ def test_explain(penjing, model_dir, tmp_path):
     assert "<html" in (tmp_path / "page.html").read_text(encoding="utf-8")
     one = penjing("quantize", str(model_dir), "--explain", "down_proj", "--scheme", "int8")
     assert "uint8" not in one.out
+    none = penjing("quantize", str(model_dir), "--explain", "q_prof")
+    assert none.code == 1 and "no tensor 'q_prof'" in none.err
+
+
+def test_no_text_is_calibrated_and_evaluated_on(penjing, model_dir, tmp_path, text_file):
+    """A document in both is calibrated on; one that is in both and nothing else is an error."""
+    (tmp_path / "more.txt").write_text("Something else entirely, said once. " * 4)
+    quantize = ("quantize", str(model_dir), "--scheme", "int8", *QUICK)
+    both = ("--calibrate", str(text_file), "--evaluate", str(text_file), "more.txt")
+    alone = ("--evaluate", "more.txt")
+    tokens = [
+        next(line for line in done.out.splitlines() if line.startswith("Measured on"))
+        for done in (penjing(*quantize, *both), penjing(*quantize, *alone))
+    ]
+    assert tokens[0] == tokens[1]
+    (tmp_path / "copy.txt").write_bytes(text_file.read_bytes())
+    none = penjing(*quantize, "--calibrate", str(text_file), "--evaluate", "copy.txt")
+    assert none.code == 2 and "is in the calibration text" in none.err
 
 
 @pytest.mark.parametrize(
@@ -118,7 +137,9 @@ def test_explain(penjing, model_dir, tmp_path):
         (("--report", "x.html"), "--report belongs to --explain"),
         (("--scheme", "uint8", "--format", "gguf"), "These schemes fit it"),
         (("--calibrate", "nothing.txt"), "no file or folder nothing.txt"),
-        (("--explain", "q_prof"), "q_prof"),
+        (("--explain", "q_prof"), "--out does not"),
+        (("--tokens", "0", "--no-speed"), "At least one token"),
+        (("--threads", "-1"), "got -1"),
     ],
 )
 def test_what_is_wrong_in_one_paragraph(penjing, model_dir, tmp_path, words, said):

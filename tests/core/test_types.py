@@ -18,6 +18,9 @@ from penjing.core.types import SamplingParams, Structure
         ("temperature", float("nan")),
         ("temperature", float("inf")),
         ("temperature", "hot"),
+        ("temperature", 10**400),  # a float cannot hold it
+        ("presence_penalty", 10**400),
+        ("logit_bias", {1: 10**400}),
         ("top_k", -1),
         ("top_k", 2.5),
         ("top_k", True),

@@ -24,6 +24,7 @@ QUICK = {  # what makes a command of minutes one of seconds
     "demo": ["--steps", "2", "--depth", "1"],
     "pretrain": ["--train.steps", "2", "--train.batch-size", "2", "--depth", "1"],
     "generate": ["--seed", "1"],
+    "chat": ["--max-new-tokens", "8"],
 }
 
 
@@ -41,7 +42,7 @@ def penjing(words: list[str], folder: Path) -> None:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        stdin=subprocess.DEVNULL,
+        input="Hello\n" if words[0] == "chat" else "",
         timeout=300,
         check=False,
     )
@@ -188,3 +189,18 @@ def test_the_transcript_is_what_the_progress_prints(readme: str) -> None:
     data = {"step": 20, "steps": 700, "loss": 5.784, "bits_per_byte": 2.635, "eta": 194.0}
     data |= {"tokens_per_second": 14300, "mfu": 0.46, "grad_norm": 2.0}
     assert line == step_line(data, None)
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_figures_of_inference_are_those_of_its_results(readme: str) -> None:
+    results = json.loads((ROOT / "benchmarks" / "results" / "inference.json").read_text())
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    told = text[text.index("SmolLM2-135M-Instruct") :]
+    for row in results["rows"]:
+        ours = row["rates"][row["ours"]]
+        assert f"{ours:,.0f}" in told, row["row"]
+    (first, *_) = results["rows"]
+    for rate in first["rates"].values():
+        assert f"{rate:,.0f}" in told
+    assert f"{first['ratios']['native Q4_1']:.1f}" in told
+    assert f"{results['rounds']} " in told

@@ -29,6 +29,9 @@ class RowRunner(TorchRunner):
 
     exact = True
 
+    def __init__(self, model: LanguageModel) -> None:
+        super().__init__(model, piece=1)
+
     def forward(self, chunks: Sequence[Chunk]) -> list[Logits]:
         return [self._rows(chunk) for chunk in chunks]
 
@@ -62,7 +65,7 @@ def make_runner(kind: str, family: str = "llama", seed: int = 0, **sizes: object
     model = make_model(family, seed, **sizes)
     if kind == "kernels":
         return kernel_runner(model)
-    return RowRunner(model) if kind == "rows" else TorchRunner(model, chunk=8)
+    return RowRunner(model) if kind == "rows" else TorchRunner(model, piece=8)
 
 
 def kernel_runner(model: LanguageModel) -> Runner:

@@ -69,7 +69,7 @@ def test_later_turns_read_only_what_is_new(model, talk):
     spoken(first)
     second = talk.say("and then?", **GREEDY)
     text = spoken(second)
-    piece = model.runner.chunk
+    piece = model.runner.piece
     assert first.n_reused == 0
     assert second.n_reused >= first.n_prompt // piece * piece > 0
     assert text == model.complete(talk_ids(model, talk.messages[:-1]), **GREEDY)
@@ -90,6 +90,31 @@ def test_stopped_in_the_middle(talk):
 def test_stopped_before_anything_was_said(talk):
     talk.say("hi", **GREEDY).close()
     assert talk.messages == []
+
+
+def test_there_is_one_answer_at_a_time(talk):
+    first = talk.say("one", **GREEDY)
+    said = next(first).text
+    spoken(talk.say("two", **GREEDY))
+    roles = [message["role"] for message in talk.messages]
+    assert roles == ["user", "assistant"] * 2 and talk.messages[1]["content"] == said
+    assert list(first) == []
+    talk.say("three", **GREEDY)  # nobody listens: it was not asked
+    open_one = talk.say("four", **GREEDY)
+    next(open_one)
+    assert [message["content"] for message in talk.messages[::2]] == ["one", "two", "four"]
+    talk.reset()
+    assert list(open_one) == [] and talk.messages == []
+
+
+def test_tried_again_in_vain(talk):
+    spoken(talk.say("hi", **GREEDY))
+    before = talk.messages
+    talk.retry(**GREEDY).close()
+    assert talk.messages == before
+    with pytest.raises(GenerationError):
+        talk.retry(temperature=-1)
+    assert talk.messages == before
 
 
 def test_the_same_seed_gives_the_same_answer(talk):
@@ -175,6 +200,12 @@ def test_saved_and_loaded(model, tmp_path):
     assert spoken(other.say("?", **GREEDY)) == spoken(talk.say("?", **GREEDY))
 
 
+def test_what_is_no_unicode_can_be_saved(model, tmp_path):
+    talk = Conversation(model, system="a\udcff")
+    talk.save(tmp_path / "talk.json")
+    assert json.loads((tmp_path / "talk.json").read_bytes()) == {"messages": talk.messages}
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -184,6 +215,7 @@ def test_saved_and_loaded(model, tmp_path):
         (b"[]", 'no list "messages"'),
         (b'{"messages": 3}', 'no list "messages"'),
         (b'{"messages": [{"role": "user"}]}', "message 0 has no text"),
+        (b'{"messages": [{"role": "user", "content": "\\ud800"}]}', "message 0: .*U\\+D800"),
         (b'{"messages": [{"role": "robot", "content": "a"}]}', "has the role 'robot'"),
         (
             b'{"messages": [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]}',

@@ -1,15 +1,18 @@
 """A model directory that speaks, with the settings that it recommends."""
 
 import json
+import warnings
 
 import pytest
 import torch
+from numba.core.errors import NumbaError
 
 from penjing.core.errors import CheckpointError, ConfigError, GenerationError
 from penjing.core.types import SamplingParams
 from penjing.generate.load import DEFAULTS, load
 from penjing.generate.runners import choice
 from penjing.generate.single import generate
+from penjing.kernels import program
 from penjing.kernels.features import OFF
 from penjing.kernels.support import Support, support
 from penjing.model.checkpoint import save_checkpoint
@@ -116,8 +119,9 @@ def test_speculation_by_choice(folder):
 def test_choices_that_there_are_not(folder):
     with pytest.raises(ConfigError, match="'auto', 'on' or 'off', got 'perhaps'"):
         load(folder, kernels="perhaps")
-    with pytest.raises(ConfigError, match="threads must be 0"):
-        load(folder, threads=-1)
+    for threads in (-1, 10**6):
+        with pytest.raises(ConfigError, match=f"threads must be 0 .*, got {threads}"):
+            load(folder, threads=threads)
     with pytest.raises(ConfigError, match="Device 'nowhere'"):
         load(folder, device="nowhere")
 
@@ -180,7 +184,7 @@ def test_torch_computes_where_they_cannot(folder, monkeypatch, tmp_path):
     with pytest.warns(RuntimeWarning, match=r"slower than .*: They don't know 3-bit weights\.$"):
         assert load(folder).runner.name == "torch (float32, cpu)"
     refused = pytest.raises(ConfigError, match=r"kernels cannot compute .*: They don't know 3-bit")
-    with refused, pytest.warns(RuntimeWarning):
+    with refused, warnings.catch_warnings(action="error"):  # nobody computes: nothing to warn of
         load(folder, kernels="on")
     monkeypatch.setattr(choice, "support", lambda: Support(OFF, "PENJING_KERNELS=off"))
     assert not load(folder).runner.exact
@@ -193,6 +197,19 @@ def test_torch_computes_where_they_cannot(folder, monkeypatch, tmp_path):
     assert len(load(tmp_path / "lstm").complete("ab", max_new_tokens=3, stop=())) >= 0
     with pytest.raises(ConfigError, match="of the family lstm"):
         load(tmp_path / "lstm", kernels="on")
+
+
+def test_torch_computes_where_nothing_can_be_compiled(folder, monkeypatch):
+    """Which is seen when the model is loaded, not within the first token."""
+    if support().path == OFF:
+        pytest.skip("no kernels for this machine")
+
+    def fail(*_):
+        raise NumbaError("No LLVM.\nMore of it")
+
+    monkeypatch.setattr(program, "prepare", fail)
+    with pytest.warns(RuntimeWarning, match=r"slower than our kernels would: No LLVM\.$"):
+        assert load(folder).runner.name == "torch (float32, cpu)"
 
 
 def test_precision(folder):

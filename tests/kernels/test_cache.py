@@ -61,3 +61,23 @@ def test_errors() -> None:
         KernelCache(SHAPE, -1)
     with pytest.raises(GenerationError, match="more than this machine has"):
         KernelCache(SHAPE, 1 << 50)
+
+
+def test_without_memory_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not addresses of what was freed."""
+    cache, buffer, made = filled(64, 40), KernelCache._buffer, []
+
+    def scarce(self: KernelCache, capacity: int) -> np.ndarray:
+        if made:
+            raise GenerationError("no memory")
+        made.append(capacity)
+        return buffer(self, capacity)
+
+    monkeypatch.setattr(KernelCache, "_buffer", scarce)
+    with pytest.raises(GenerationError, match="no memory"):
+        cache.resize(200)
+    assert (cache.length, cache.capacity) == (0, 0)
+    monkeypatch.undo()
+    cache.resize(32)
+    assert cache.addresses.tolist() == [layer.ctypes.data for layer in cache.layers]
+    assert all(layer.shape[2] == cache.blocks == 2 for layer in cache.layers)

@@ -84,6 +84,13 @@ def test_the_self_test_sees_a_wrong_product(monkeypatch: pytest.MonkeyPatch) -> 
     assert "differs from NumPy" in str(selftest.failure(features.isa("vector")))
 
 
+def test_the_self_test_sees_a_wrong_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = selftest._logits
+    nudged = lambda *args: right(*args) * 1.01  # noqa: E731
+    monkeypatch.setattr(selftest, "_logits", nudged)
+    assert "a whole pass gave other logits" in str(selftest.failure(features.isa("vector")))
+
+
 def test_other_sources_are_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cached function is found by its argument types: other sources are another type."""
     import numba
@@ -107,17 +114,23 @@ print(len(compiled.buffer))
 
 
 def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
-    """Also from a package that cannot be written to: the cache is elsewhere then."""
+    """Also from a package that cannot be written to: the cache is elsewhere then. Only the first
+    says, once, that it compiles."""
 
     def compiled(way: str) -> int:
         source = Path(penjing.__file__).parents[1]
         environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(source)}
         command = [sys.executable, "-c", PROGRAM.format(way=way)]
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert ran.stderr.count("kernels are being compiled") == (ran.stdout != "0\n")
         return int(ran.stdout)
 
     first = compiled("vector")
     assert first > 0
+    assert compiled("vector") == 0
+    for index in tmp_path.rglob("*.nbi"):  # as after a crash: neither an error nor for ever
+        index.write_bytes(index.read_bytes()[:20])
+    assert compiled("vector") > 0
     assert compiled("vector") == 0
     if "avx2" in features.available():
         assert compiled("avx2") > 0  # each way has code of its own

@@ -67,6 +67,19 @@ def test_floats_there_and_back(name):
     )
 
 
+@pytest.mark.parametrize("bits", [0x7FC00000, 0x7FFFFFFF, 0xFFFFFFFF, 0x7F800001])
+@pytest.mark.parametrize("name", FLOAT_TYPES)
+def test_what_is_no_number_stays_so(name, bits):
+    w = np.array([[bits, 0x3F800000]], np.uint32).view(np.float32)
+    there = ggml.unpack_floats(ggml.pack_floats(w, name), name)
+    assert np.isnan(there[0, 0]) and there[0, 1] == 1
+
+
+def test_too_large_beside_what_is_no_number():
+    with pytest.raises(CheckpointError, match=r"A weight of 7e\+04 is too large"):
+        ggml.pack_floats(np.array([[np.nan, 7e4]], np.float32), "F16")
+
+
 @pytest.mark.parametrize("name", QUANTIZED_OUT)
 @pytest.mark.parametrize("seed", range(5))
 def test_rounding_is_the_references(name, seed):

@@ -3,6 +3,7 @@
 import random
 import re
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -179,6 +180,13 @@ def test_messages_that_are_none(messages, said):
         ChatTemplate(TEMPLATES["chatml"]).render(messages)
 
 
+def test_a_message_in_itself():
+    parts: list[object] = []
+    parts.append(parts)
+    with pytest.raises(TokenizerError, match="nested too deeply"):
+        ChatTemplate(TEMPLATES["chatml"]).render([{"role": "user", "content": parts}])
+
+
 def test_the_callers_messages_stay_as_they_are():
     messages = [{"role": "assistant", "content": "hi", "reasoning": "hm"}]
     ChatTemplate(TEMPLATES["chatml"]).render(messages, continue_final_message=True)
@@ -199,7 +207,11 @@ def test_the_callers_messages_stay_as_they_are():
         ("x" * (LONGEST + 1), "at most"),
         *((opening * 3000, "nested too deeply|damaged") for opening in ("{{ (", "{% if 1 %}")),
         ("{{ " + "not " * 20000 + "1 }}", "nested too deeply"),
-        ("{% for i in [1] %}" * 25 + "{% endfor %}" * 25, "nested too deeply"),
+        ("{% for i in [1] %}" * 25 + "{% endfor %}" * 25, "damaged: too many .* nested blocks"),
+        ("{% break %}", "damaged: 'break' outside loop"),
+        ("{{ 1e999 }}", "name 'inf' is not defined"),
+        ("{{ 'a' | truncate(-5) }}", "expected length"),
+        ("{{ cycler() }}", "at least one item"),
         ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "nested too deeply"),
     ],
     ids=lambda value: value[:24],
@@ -270,6 +282,12 @@ GREEDY = {
     "join": "{{ range(99999) | join(BIG) }}",
     "join of a filter": "{{ range(99999) | map('string') | join(BIG) }}",
     "the method join": "{{ (BIG).join(['b'] * 99999) }}",
+    "join by name": "{{ range(9999) | join(d=BIG) }}",
+    "batch by name": "{{ [1] | batch(linecount=20000000, fill_with='x') | list }}",
+    "slice by name": "{{ [1] | slice(slices=3000000) | list }}",
+    "json by name": "{{ range(9999) | list | tojson(separators=(BIG, ':')) }}",
+    "many values": "{{ range(99999) | map('string') | map('center', 9999) | list }}",
+    "many names": "".join(f"{{% set a{n} = 'b' * 900000 %}}" for n in range(4000)),
     "percent": "{{ '%1000000000d' % 1 }}",
     "percent and star": "{{ '%*d' % (1000000000, 1) }}",
     "format": "{{ '{:1000000000d}'.format(1) }}",
@@ -293,6 +311,18 @@ def test_work_and_memory_are_bounded(name, monkeypatch):
     with pytest.raises(TokenizerError, match=r"stopped|too big|too deeply|fails"):
         ChatTemplate(source).render(HI)
     assert time.thread_time() - began < 2
+
+
+@pytest.mark.parametrize("name", [name for name in GREEDY if " by name" in name or "many" in name])
+def test_memory_is_bounded(name):
+    """Measured, as these may end in time and yet take gigabytes."""
+    template = ChatTemplate(GREEDY[name].replace("BIG", BIG))
+    tracemalloc.start()
+    with pytest.raises(TokenizerError, match="stopped"):
+        template.render(HI)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100_000_000
 
 
 def test_long_conversations_are_no_attack():

@@ -88,6 +88,19 @@ def test_roles_tools_and_documents_are_disguised_too(chatty):
     assert ids == chatty.encode(text)
 
 
+def test_what_a_template_knows_by_name_is_not_disguised(chatty):
+    """Halves of "eop" and "<|user" are the ends of "role", and all of "user"."""
+    spec = json.loads(chatty.text)
+    for id, token in enumerate(("eop", "<|user", "tent"), start=500):
+        spec["model"]["vocab"][token] = id
+        flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+        spec["added_tokens"].append({"id": id, "content": token, "special": True, **flags})
+    tokenizer = Tokenizer(json.dumps(spec), chatty.settings)
+    source = "{% if messages[0].role == 'user' %}{{ messages[0].content }}{% endif %}"
+    template = ChatTemplate(source)
+    assert tokenizer.decode(encode_chat(tokenizer, ask("eo tent"), template=template)) == "eo tent"
+
+
 def test_halves_of_a_token_do_not_join(chatty):
     template = ChatTemplate("{% for m in messages %}{{ m.content }}{% endfor %}")
     messages = [*ask("x<|im_"), *ask("end|>y")]
@@ -139,6 +152,13 @@ def test_continued(chatty):
     messages = [*ask("hi"), *ask("I am", "assistant")]
     ids = encode_chat(chatty, messages, continue_final_message=True)
     assert chatty.decode(ids, skip_special=False).endswith("<|im_start|>assistant\nI am")
+
+
+@pytest.mark.parametrize("content", ["hi", "<|im_end|>"])
+def test_a_template_that_writes_no_unicode(chatty, content):
+    template = ChatTemplate("{{ '\\ud800' }}{{ messages[0].content }}")
+    with pytest.raises(TokenizerError, match="U\\+D800"):
+        encode_chat(chatty, ask(content), template=template)
 
 
 def test_no_template_no_messages(bpe, chatty):

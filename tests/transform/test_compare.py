@@ -1,6 +1,7 @@
 """The table's rows, and what is left on disk: all or nothing."""
 
 import errno
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,10 @@ from penjing.generate.runners.torch_runner import TorchRunner
 from penjing.model.checkpoint import Checkpoint
 from penjing.transform import compare as module
 from penjing.transform import save
-from penjing.transform.compare import Comparison, Measuring, compare, name_of
+from penjing.transform.compare import Measuring, compare, name_of
 from penjing.transform.quantize import QuantizeConfig
 from penjing.transform.speed import Speed
+from penjing.transform.table import Comparison
 
 Make = Callable[..., Checkpoint]
 QUICK = Measuring(window=32, tokens=640, speed=False)
@@ -151,13 +153,16 @@ def test_events_tell_the_way(make: Make, text: Tokens) -> None:
     assert {event.kind for event in events} == {"job"}
     labels = list(dict.fromkeys(event.data["label"] for event in events))
     assert labels[1:3] == ["quantizing mix-11", "measuring mix-11"]
+    at = [event.data["label"] for event in events].index("measuring mix-11")
+    quantizing = [e.data["done"] for e in events[:at] if e.data["label"] == "quantizing mix-11"]
+    assert len(set(quantizing)) > 5 and quantizing[-1] == pytest.approx(events[at].data["done"])
     shares = [event.data["done"] for event in events]
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == pytest.approx(1)
     assert all(event.data["eta"] >= 0 for event in events)
 
 
 def test_names() -> None:
-    assert name_of(QuantizeConfig("int8")) == "int8"
+    assert name_of(QuantizeConfig("int8")) == name_of(QuantizeConfig("Int8 ")) == "int8"
     assert name_of(QuantizeConfig("int4", "awq")) == "int4-awq"
     assert name_of(QuantizeConfig("int4-mse", "mse")) == "int4-mse"
     assert name_of(QuantizeConfig("int4", "gptq", bits=4.5)) == "mix-4.5-gptq"
@@ -174,9 +179,32 @@ def test_what_is_refused_before_the_work(
         ([INT8, INT8], "gguf", "asked for twice"),
         ([], "gguf", "No scheme"),
         ([QuantizeConfig("int8", "gptq")], "gguf", "needs a text"),
+        ([INT8, QuantizeConfig(" INT8 ")], "gguf", "asked for twice"),
+        ([replace(INT8, keep=("lm_heat",))], "gguf", "matches 'lm_heat'"),
+        ([QuantizeConfig("int8-g128")], "gguf", "groups of 128"),
     ):
         with pytest.raises(ConfigError, match=said):
             compare(source.path, ways, form=form, measuring=QUICK)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"tokens": 0}, "one token"), ({"window": 0}, "one token"), ({"threads": -1}, "got -1")],
+)
+def test_what_cannot_be_measured(wrong: dict[str, int], said: str, make: Make) -> None:
+    with pytest.raises(ConfigError, match=said):
+        compare(make().path, [INT8], measuring=replace(QUICK, **wrong))  # type: ignore[arg-type]
+
+
+def test_intervals_that_are_not_known_are_still_json(
+    make: Make, text: Tokens, tmp_path: Path
+) -> None:
+    """One window has none."""
+    one = Tokens(text.ids[:33], 33, 1)
+    compare(make().path, [INT8], evaluation=one, measuring=QUICK, out=tmp_path / "out")
+    notes = (tmp_path / "out" / "penjing.json").read_text(encoding="utf-8")
+    figures = json.loads(notes, parse_constant=pytest.fail)["lineage"][-1]["figures"]
+    assert figures["divergence"]["value"] > 0 and figures["divergence"]["low"] is None
 
 
 def test_a_calibration_text_shorter_than_a_window(make: Make, text: Tokens) -> None:
@@ -193,6 +221,8 @@ def test_notes_say_what_one_has_to_know(make: Make, tmp_path: Path) -> None:
     assert "quantized already" in again.notes[0]
     untied = compare(source.path, [replace(INT8, head="int8")], measuring=QUICK)
     assert "matrix of its own now" in untied.notes[0]
+    uneven = compare(source.path, [INT8, QuantizeConfig("uint8", head="int8")], measuring=QUICK)
+    assert uneven.notes[-1].startswith("transformers cannot load uint8: ")
 
 
 def test_speeds_are_those_of_the_engine(
@@ -231,3 +261,5 @@ def test_the_size_of_the_numbers_alone(make: Make, tmp_path: Path) -> None:
     source = make("llama")
     on_disk, numbers = save.weight_bytes(source.path)
     assert numbers == 4 * source.load_model().n_parameters() < on_disk
+    (source.path / "adapter.safetensors").write_bytes(b"of something else")
+    assert save.weight_bytes(source.path) == (on_disk, numbers)

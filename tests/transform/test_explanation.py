@@ -9,7 +9,7 @@ import torch
 from penjing.core.errors import ConfigError
 from penjing.model.checkpoint import Checkpoint, save_checkpoint
 from penjing.model.compressed_saving import linear_names
-from penjing.model.config import ModelConfig
+from penjing.model.config import FamilyName, ModelConfig
 from penjing.model.families import build_model
 from penjing.quantization.rounding import quantize
 from penjing.quantization.scheme import SCHEMES
@@ -21,8 +21,8 @@ NAMES = [f"model.layers.{n}.{part}.weight" for n in (1, 10) for part in ("up", "
 BYTES = train_tokenizer(["ab"], TokenizerConfig(kind="byte"))
 
 
-def saved(folder: Path, family: str) -> Checkpoint:
-    model = build_model(ModelConfig(family=family, vocab_size=257, n_layer=1, n_embd=64))
+def saved(folder: Path, family: FamilyName, n_embd: int = 64) -> Checkpoint:
+    model = build_model(ModelConfig(family=family, vocab_size=257, n_layer=1, n_embd=n_embd))
     return save_checkpoint(folder / "m", model=model, tokenizer=BYTES)
 
 
@@ -46,6 +46,12 @@ def test_as_the_layer_multiplies_it(tmp_path: Path) -> None:
     ours = model.get_submodule("layers.0.attention.qkv").weight
     w = matrix(checkpoint, "transformer.h.0.attn.c_attn.weight")
     assert np.array_equal(w, ours.numpy()) and w.shape == (192, 64)
+
+
+def test_the_story_leaves_out_what_does_not_fit(tmp_path: Path) -> None:
+    found = explain_tensor(saved(tmp_path, "llama", 48), "q_proj")  # rows that 32 does not divide
+    names = [rounded.scheme for rounded in found.rounded]
+    assert names == ["int8-tensor", "int8", "uint8", "int4-tensor", "int4"]
 
 
 def test_what_is_quantized_already(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from penjing.core.errors import DataError
 from penjing.data.batches import Tokens
 from penjing.evaluate.loss import evaluate_loss
 from penjing.generate.runners.torch_runner import TorchRunner
+from penjing.model.activations import rounded_inputs
 from penjing.model.base import LanguageModel
 from penjing.model.config import FamilyName
 from penjing.transform import measure
-from penjing.transform.activations import rounded_inputs
 from penjing.transform.measure import Reference
 
 Tiny = Callable[..., LanguageModel]

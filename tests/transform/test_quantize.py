@@ -11,14 +11,15 @@ from torch import Tensor
 from penjing.core.errors import CheckpointError, ConfigError
 from penjing.data.batches import Tokens
 from penjing.formats.opening import open_checkpoint
+from penjing.model.activations import rounded_inputs
 from penjing.model.checkpoint import Checkpoint, save_checkpoint
 from penjing.model.config import FamilyName
 from penjing.quantization.scheme import SCHEMES
-from penjing.transform.activations import rounded_inputs
 from penjing.transform.methods import METHODS
+from penjing.transform.mix import fixed_bits
 from penjing.transform.plan import Format
-from penjing.transform.quantize import QuantizeConfig, Quantized, quantize
-from penjing.transform.save import check_format, write
+from penjing.transform.quantize import QuantizeConfig, Quantized, plan_for, quantize
+from penjing.transform.save import check_format, weight_bytes, write
 
 Make = Callable[..., Checkpoint]
 FEW = {"windows": 8, "window": 32}
@@ -38,6 +39,7 @@ def check_round_trip(
     done = quantize(source, config, text, form=form)
     expected = logits(done)
     write(done, source, path, form=form)
+    assert torch.equal(logits(done), expected)  # writing it in another precision changes nothing
     opened = open_checkpoint(path)
     with torch.no_grad():
         again = opened.load_model(dtype=torch.float32)(IDS)
@@ -119,6 +121,17 @@ def test_kept_by_name_and_joined_ones_together(make: Make) -> None:
     named |= {f"model.layers.{n}.mlp.down_proj.weight" for n in (0, 1)}
     assert {name for name, why in done.kept.items() if why == "named by --keep"} == named
     assert len(done.tensors) == 14 - len(named)
+
+
+def test_awq_leaves_what_is_kept_as_it_is(make: Make, text: Tokens) -> None:
+    """Scales of the output's inputs would go into the values, those of "down" into "up"."""
+    source = make("llama")
+    config = QuantizeConfig("int4", "awq", keep=("*v_proj", "*up_proj"), **FEW)
+    done, before = quantize(source, config, text), source.load_model()
+    for name in ("attention.qkv", "feed_forward.gate_up"):
+        for layer in (0, 1):
+            path = f"layers.{layer}.{name}.weight"
+            assert torch.equal(done.model.get_parameter(path), before.get_parameter(path))
 
 
 def test_a_tied_head_gets_a_matrix_of_its_own(make: Make, text: Tokens, tmp_path: Path) -> None:
@@ -235,12 +248,41 @@ def test_an_already_quantized_model(make: Make, tmp_path: Path, text: Tokens) ->
     assert [row.settings["scheme"] for row in lineage] == ["int8", "int4-g32"]
 
 
-def test_odd_widths_in_gguf(make: Make, text: Tokens, tmp_path: Path) -> None:
+def test_rounded_inputs_of_the_original_end_with_it(make: Make, tmp_path: Path) -> None:
+    source = make("llama")
+    write(quantize(source, QuantizeConfig("w8a8")), source, tmp_path / "w8a8")
+    again = Checkpoint.open(tmp_path / "w8a8")
+    for name in ("int4-g32", "w8a8"):
+        done = quantize(again, QuantizeConfig(name))
+        expected = logits(done)
+        write(done, again, tmp_path / name / "out")
+        stored = Checkpoint.open(tmp_path / name / "out").load_model(dtype=torch.float32)
+        torch.testing.assert_close(stored(IDS), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_odd_widths_in_gguf(make: Make) -> None:
     source = make("llama", n_embd=48, n_head=3, n_kv_head=3)
-    done = quantize(source, QuantizeConfig("int8"), form="gguf")
-    with pytest.raises(ConfigError, match=r"blocks of 32 weights, and .* has rows of 48"):
-        write(done, source, tmp_path / "out.gguf", form="gguf")
-    assert not (tmp_path / "out.gguf").exists()
+    with pytest.raises(ConfigError, match=r"blocks of 32 weights, and .* has rows of 48.*--keep"):
+        quantize(source, QuantizeConfig("int8"), form="gguf")
+
+
+@pytest.mark.parametrize("form", ["compressed-tensors", "gguf"])
+@pytest.mark.parametrize("name", ["int8", "uint8-g64", "int4-tensor", "int4-asym", "w4a8-g32"])
+def test_a_budget_counts_what_is_stored(
+    name: str, form: Format, make: Make, tmp_path: Path
+) -> None:
+    """To the bit, whatever the precision of what is kept."""
+    source = make("llama", dtype=torch.bfloat16, n_inner=192)
+    try:
+        check_format(form, SCHEMES[name], source.config)
+    except ConfigError:
+        return
+    config = QuantizeConfig(name, table="int8" if form == "gguf" else "keep")
+    done = quantize(source, config, form=form)
+    write(done, source, tmp_path / "out", form=form)
+    plan = plan_for(done.model, config, form, "bfloat16")
+    _, numbers = weight_bytes(tmp_path / "out")
+    assert fixed_bits(done.model, plan, [], 16) == 8 * numbers
 
 
 def test_what_a_format_cannot_hold(make: Make) -> None:

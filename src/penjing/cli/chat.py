@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from penjing.cli.chat_commands import COMMANDS, Quit
 from penjing.cli.console import make_console, show
 from penjing.cli.text import safe
-from penjing.core.errors import PenjingError
+from penjing.core.errors import DataError, PenjingError
 from penjing.core.table import suggest
 
 if TYPE_CHECKING:
@@ -129,11 +129,18 @@ class Chat:
 
 def _piped(lines: TextIO) -> Iterator[str]:
     """The lines of a file or a pipe, as UTF-8 whatever the locale."""
-    from penjing.data.encodings import decode_bytes
-
-    raw = getattr(lines, "buffer", None)
-    for line in lines if raw is None else raw:
-        text = line if isinstance(line, str) else decode_bytes(line, "standard input")
+    for number, line in enumerate(getattr(lines, "buffer", lines), start=1):
+        if isinstance(line, bytes):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"standard input, line {number}, byte {error.start}: byte "
+                    f"0x{line[error.start]:02X} is not UTF-8. If you know the encoding, convert "
+                    "the text first: iconv -f ENCODING -t UTF-8"
+                ) from error
+        else:
+            text = line
         yield text.rstrip("\r\n")
 
 
@@ -148,7 +155,7 @@ def _typed() -> Iterator[str]:
     parts: list[str] = []
     while True:
         try:
-            line = input(MORE if parts else PROMPT)
+            line = _ask(MORE if parts else PROMPT)
         except EOFError:
             print(file=sys.stderr)
             return
@@ -164,3 +171,11 @@ def _typed() -> Iterator[str]:
             continue
         yield "\n".join([*parts, line])
         parts = []
+
+
+def _ask(prompt: str) -> str:
+    """A line from the keyboard. Where answers go to a file, the prompt does not."""
+    if sys.stdout.isatty():
+        return input(prompt)
+    print(prompt, end="", file=sys.stderr, flush=True)
+    return input()

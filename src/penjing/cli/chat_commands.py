@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from penjing.core.errors import ConfigError
 from penjing.core.table import Table
+from penjing.tokenizer.alphabet import require_unicode
 
 if TYPE_CHECKING:
     from penjing.generate.conversation import Conversation, Reply
@@ -59,6 +60,7 @@ def _sets(name: str, read: Callable[[str], float]) -> Callable[[Chat, str], None
 
 def _system(chat: Chat, rest: str) -> None:
     if rest:
+        require_unicode(rest)
         chat.conversation.system = None if rest == "none" else rest
     told = chat.conversation.system
     chat.note("There is no system message." if told is None else f"system: {told}", "dim")
@@ -101,7 +103,10 @@ def _help(chat: Chat, rest: str) -> None:
 def _path(command: str, rest: str) -> Path:
     if not rest:
         raise ConfigError(f"Name a file: /{command} talk.json")
-    return Path(rest).expanduser()
+    try:
+        return Path(rest).expanduser()
+    except RuntimeError as error:  # such as ~nobody/talk.json
+        raise ConfigError(f"{rest} begins with the home of a user who is unknown here.") from error
 
 
 COMMANDS: Table[Command] = Table(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -17,8 +17,8 @@ from penjing.core.files import atomic_file
 from penjing.report.units import plural, si, size
 
 if TYPE_CHECKING:
-    from penjing.transform.compare import Comparison, Row
     from penjing.transform.interval import Interval
+    from penjing.transform.table import Comparison, Row
 
 _NONE = "-"
 
@@ -82,7 +82,7 @@ def listing(row: "Row") -> list[str]:
         reasons.setdefault(why, []).append(name.removesuffix(".weight"))
     for why, names in reasons.items():
         some = ", ".join(names[:2]) + (", ..." if len(names) > 2 else "")
-        lines.append(f"{plural(len(names), 'tensor')} as before ({why}): {some}")
+        lines.append(f"{plural(len(names), 'tensor')} not quantized ({why}): {some}")
     if row.divergences:
         lines.append(f"what hurts most, quantized alone: {_worst(row.divergences)}")
     return lines
@@ -111,7 +111,9 @@ def write_json(comparison: "Comparison", file: Path) -> None:
     Raises:
         StorageError: the disk refuses.
     """
-    text = json.dumps(_plain(asdict(comparison)), indent=2, ensure_ascii=False, allow_nan=False)
+    from penjing.transform.table import finite
+
+    text = json.dumps(finite(asdict(comparison)), indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_file(file) as scratch:
         scratch.write_text(text + "\n", encoding="utf-8")
 
@@ -122,7 +124,8 @@ def _figures_of(comparison: "Comparison") -> list[str]:
     lines = []
     if quality is not None:
         lines.append(
-            f"Measured on {quality.n_tokens:,} tokens in {plural(quality.n_windows, 'window')}, "
+            f"Measured on {plural(quality.n_tokens, 'token')} in "
+            f"{plural(quality.n_windows, 'window')}, "
             "with the weights that the integers stand for, in float32. Intervals are of 95 %, "
             'over windows; "against original" compares window by window.'
         )
@@ -137,8 +140,8 @@ def _figures_of(comparison: "Comparison") -> list[str]:
 
 
 def _middle(errors: Mapping[str, float]) -> str:
-    """The median, as a share."""
-    return f"{statistics.median(errors.values()):.2%}" if errors else _NONE
+    """The median, as a share: those of eight bits are some thousandths of a percent."""
+    return f"{100 * statistics.median(errors.values()):.2g} %" if errors else _NONE
 
 
 def _with(interval: "Interval | None", form: str) -> str:
@@ -165,11 +168,3 @@ def _percent(change: "Interval") -> str:
 def _share(agreement: "Interval") -> str:
     reach = "" if math.isnan(agreement.half) else f" ± {100 * agreement.half:.1f}"
     return f"{100 * agreement.value:.1f}{reach} %"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

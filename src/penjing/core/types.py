@@ -89,7 +89,7 @@ class SamplingParams:
             value = getattr(self, name)
             try:
                 fits = good(value)
-            except (TypeError, ValueError):  # not even comparable
+            except (TypeError, ValueError, OverflowError):  # not even comparable
                 fits = False
             if not fits:
                 raise GenerationError(f"{name} must be {rule}, got {value!r}.")
@@ -123,8 +123,8 @@ def _strings(values: Any) -> bool:
 
 
 _Rule = tuple[Callable[[Any], bool], str]  # whether a value is good, and the rule in words
-_AT_LEAST_0: _Rule = (lambda v: 0 <= v < math.inf, "a finite number from 0 up")
-_ABOVE_0: _Rule = (lambda v: 0 < v < math.inf, "above 0 and finite")
+_AT_LEAST_0: _Rule = (lambda v: v >= 0 and math.isfinite(v), "a finite number from 0 up")
+_ABOVE_0: _Rule = (lambda v: v > 0 and math.isfinite(v), "above 0 and finite")
 _FINITE: _Rule = (math.isfinite, "a finite number")
 _SHARE: _Rule = (lambda v: 0 < v <= 1, "above 0 and at most 1")
 _COUNT: _Rule = (lambda v: _whole(v) and v >= 0, "0 (off) or more")
@@ -142,7 +142,7 @@ _RULES: Mapping[str, _Rule] = {
     "frequency_penalty": _FINITE,
     "penalty_window": _WINDOW,
     "dry_multiplier": _AT_LEAST_0,
-    "dry_base": (lambda v: 1 <= v < math.inf, "a finite number from 1 up"),
+    "dry_base": (lambda v: v >= 1 and math.isfinite(v), "a finite number from 1 up"),
     "dry_allowed_length": _POSITIVE,
     "dry_window": _WINDOW,
     "dry_sequence_breakers": _STRINGS,

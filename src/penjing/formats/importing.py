@@ -6,7 +6,9 @@ from typing import Literal
 
 import torch
 
+from penjing.formats.gguf.checkpoint import GgufCheckpoint
 from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
+from penjing.model.tensor_files import TensorFiles
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -50,10 +52,9 @@ def stored_types(source: Checkpoint) -> dict[str, int]:
     quantization = source.quantization
     if quantization is not None:
         types = Counter([*quantization.schemes.values(), *quantization.kept.values()])
+    elif isinstance(source, GgufCheckpoint):
+        types = Counter(tensor.type for tensor in source.file.tensors.values())
     else:
-        names = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
-        tensors = (source.weights()[name] for name in source.weights())
-        types = Counter(
-            names.get(t.dtype, str(t.dtype)) for t in tensors if isinstance(t, torch.Tensor)
-        )
+        headers = TensorFiles(source.path, str).headers  # the weights themselves are not read
+        types = Counter(header.dtype for header in headers.values())
     return dict(types.most_common())

@@ -12,12 +12,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from penjing.core.errors import DataError, GenerationError
+from penjing.core.errors import DataError, GenerationError, TokenizerError
 from penjing.core.files import atomic_file
 from penjing.core.types import FinishReason, SamplingParams, TokenStep
 from penjing.generate.engine.engine import Engine
 from penjing.generate.engine.generation import Generation
 from penjing.generate.load import LoadedModel
+from penjing.tokenizer.alphabet import require_unicode
 from penjing.tokenizer.chat import ChatTemplate
 from penjing.tokenizer.chat_ids import encode_chat
 
@@ -29,7 +30,8 @@ class Conversation:
 
     A turn is a user's message and the answer. All turns are read by one engine, so what an earlier
     turn has read is not computed again. Where the context is full, the oldest turns are forgotten
-    as a whole; the system message and the new message never are.
+    as a whole; the system message and the new message never are. There is one answer at a time:
+    what changes the turns closes the one that is still being made.
 
     Args:
         system: what the model is told before all else; None leaves that to the template.
@@ -51,6 +53,7 @@ class Conversation:
         self.model, self.system, self.stop = model, system, tuple(stop)
         self.template = template or ChatTemplate.of(model.tokenizer)
         self.turns: list[dict[str, str]] = []  # messages of the user and the assistant, in turn
+        self._reply: Reply | None = None  # the last one, which may still be open
         self._engine: Engine = model.engine(max_running=1, pass_tokens=512)
 
     @property
@@ -69,36 +72,45 @@ class Conversation:
             ConfigError: an unknown setting.
             TokenizerError: the message is not valid Unicode, or the template refuses it.
         """
-        params = self.model.params(**sampling)
-        before = list(self.turns)
-        self.turns.append({"role": "user", "content": text})
-        try:
-            ids, forgotten = self._fit(params)
-            params = _also(params, self.stop)
-            return Reply(self, self._engine.submit(ids, params), forgotten, before)
-        except BaseException:
-            self.turns = before
-            raise
+        self._settle()
+        return self._ask(self.turns, text, sampling)
 
     def retry(self, **sampling: Any) -> "Reply":
-        """Ask the last question again: the answer to it is forgotten.
+        """Ask the last question again: as soon as something is said, the old answer is forgotten.
 
         Raises:
             GenerationError: nothing was asked yet; and as `say`.
         """
+        self._settle()
         questions = [i for i, turn in enumerate(self.turns) if turn["role"] == "user"]
         if not questions:
             raise GenerationError("There is nothing to try again: nothing was asked yet.")
+        last = questions[-1]
+        return self._ask(self.turns[:last], self.turns[last]["content"], sampling)
+
+    def _ask(self, turns: list[dict[str, str]], text: str, sampling: Mapping[str, Any]) -> "Reply":
+        """An answer to `text` after these turns; if none comes of it, all is as it was."""
+        params = self.model.params(**sampling)
         before = self.turns
-        self.turns, question = before[: questions[-1]], before[questions[-1]]
+        self.turns = [*turns, {"role": "user", "content": text}]
         try:
-            return self.say(question["content"], **sampling)
+            ids, forgotten = self._fit(params)
+            params = _also(params, self.stop)
+            self._reply = Reply(self, self._engine.submit(ids, params), forgotten, before)
         except BaseException:
             self.turns = before
             raise
+        return self._reply
+
+    def _settle(self) -> None:
+        """No answer is being made any more."""
+        if self._reply is not None:
+            self._reply.close()
+            self._reply = None
 
     def reset(self) -> None:
         """Forget all turns, but not the system message."""
+        self._settle()
         self.turns = []
 
     def ids(self) -> list[int]:
@@ -111,6 +123,7 @@ class Conversation:
 
     def close(self) -> None:
         """Give back the memory of what was read."""
+        self._settle()
         self._engine.close()
 
     def save(self, path: str | Path) -> None:
@@ -121,7 +134,8 @@ class Conversation:
         """
         content = json.dumps({"messages": self.messages}, ensure_ascii=False, indent=2) + "\n"
         with atomic_file(Path(path)) as scratch:
-            scratch.write_bytes(content.encode("utf-8"))
+            # What is no Unicode becomes JSON's own escape: it was never answered, but is not lost.
+            scratch.write_bytes(content.encode("utf-8", errors="backslashreplace"))
 
     def load(self, path: str | Path) -> None:
         """Go on with a conversation that was saved; on an error, this one stays as it is.
@@ -130,6 +144,7 @@ class Conversation:
             DataError: the file is missing, damaged, or holds something else.
         """
         messages = read_messages(Path(path))
+        self._settle()
         system = (
             messages[0]["content"] if messages[:1] and messages[0]["role"] == "system" else None
         )
@@ -257,6 +272,10 @@ def read_messages(path: Path) -> list[dict[str, str]]:
     for place, message in enumerate(messages):
         if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
             raise DataError(f"{path}: message {place} has no text.")
+        try:
+            require_unicode(message["content"])
+        except TokenizerError as error:
+            raise DataError(f"{path}: message {place}: {error}") from error
         role = message.get("role")
         if role not in ROLES or (role == "system" and place > 0):
             raise DataError(

@@ -16,6 +16,7 @@ import torch
 
 from penjing.core.config import from_dict
 from penjing.core.errors import CheckpointError, ConfigError, GenerationError
+from penjing.core.events import Listener
 from penjing.core.types import SamplingParams
 from penjing.formats.gguf.vocabulary import END_TOKENS
 from penjing.formats.opening import open_checkpoint
@@ -157,6 +158,7 @@ def load(
     kernels: Kernels = "auto",
     threads: int = 0,
     context_length: int | None = None,
+    listener: Listener | None = None,
 ) -> LoadedModel:
     """Open a model: a directory of ours or of Hugging Face's GPT-2, Llama and Qwen3 families, a
     GGUF file, or a package model by its name ("smollm2").
@@ -165,7 +167,7 @@ def load(
     the family; else torch does, with a warning that says why. `kernels` "on" insists on them,
     "off" leaves them out. `device` is "cpu", "cuda" or "auto"; a `dtype` asks for torch with that
     precision; None keeps the stored one. `threads` 0 takes all processors. `context_length` may
-    bound the model's own, for less memory.
+    bound the model's own, for less memory. The listener hears of a download.
 
     Sampling defaults come from generation_config.json where it has them (`do_sample` false is
     greedy), else temperature 0.8 and no filter.
@@ -175,7 +177,7 @@ def load(
         TokenizerError: its tokenizer is missing or damaged.
         ConfigError: there is no such device; the kernels cannot be used; a number out of range.
     """
-    checkpoint = open_checkpoint(path)
+    checkpoint = open_checkpoint(path, listener=listener)
     longest = checkpoint.config.context_length
     context = longest if context_length is None else context_length
     if not 1 <= context <= longest:

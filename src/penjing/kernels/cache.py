@@ -69,15 +69,17 @@ class KernelCache:
         """Make room for `capacity` positions, layer by layer: never are there two copies of all.
 
         Raises:
-            GenerationError: more is filled than fits then, or there is no memory for it.
+            GenerationError: more is filled than fits then; or there is no memory for it, and then
+                the cache is empty and holds nothing any more.
         """
         if capacity < self.length:
             raise GenerationError(
                 f"A cache that holds {self.length} positions cannot have room for {capacity}."
             )
+        length, self.length, self.capacity = self.length, 0, 0
         for i, layer in enumerate(self.layers):
-            self.layers[i] = self._copy(layer, self.length, capacity)
-        self.capacity = capacity
+            self.layers[i] = self._copy(layer, length, capacity)
+        self.length, self.capacity = length, capacity
         self._locate()
 
     def fork(self, length: int | None = None, capacity: int | None = None) -> Self:

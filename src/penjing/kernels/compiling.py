@@ -6,11 +6,16 @@ argument, the `Isa`, says is part of the key: how integers are multiplied, and t
 kernels. The processor's features and Numba's version are part of it too.
 """
 
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from pickle import UnpicklingError
 from typing import Any
 
 import numba
 from numba import extending, types
+from numba.core import caching, event
+from numba.core.errors import NumbaError
 
 from penjing.kernels.features import Isa
 
@@ -18,8 +23,56 @@ Function = Callable[..., Any]
 
 _numba: Any = numba
 _extending: Any = extending
+_event: Any = event
+_caching: Any = caching
+_Listener: Any = _event.Listener
 _OPTIONS = {"nogil": True, "error_model": "numpy"}
 _PART_OPTIONS = _OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+# What compiling raises; RuntimeError and OSError are LLVM's, and the disk's that keeps the code.
+COMPILING_FAILED = (NumbaError, RuntimeError, OSError)
+
+
+_CUT_OFF = (EOFError, UnpicklingError)
+
+
+class CompilingWarning(UserWarning):
+    """Kernels are being compiled, which takes a while; nothing is wrong."""
+
+
+class _Notice(_Listener):  # type: ignore[misc]
+    """Says once in a process that kernels are being compiled, when Numba finds none on disk."""
+
+    said = False
+
+    def on_start(self, event: Any) -> None:
+        module: str = event.data["dispatcher"].py_func.__module__
+        if not self.said and module.startswith(f"{__package__}."):
+            self.said = True
+            warnings.warn(
+                "The CPU kernels are being compiled for this processor. This takes up to half a "
+                "minute, and is done once.",
+                CompilingWarning,
+                stacklevel=2,
+            )
+
+    def on_end(self, event: Any) -> None:
+        """Nothing to say."""
+
+
+_event.register("numba:compile", _Notice())
+
+
+class _Cache(_caching.FunctionCache):  # type: ignore[misc]
+    """What was compiled, on disk. Files that were cut off count as missing, and are replaced."""
+
+    def load_overload(self, *arguments: Any) -> Any:
+        try:
+            return super().load_overload(*arguments)
+        except _CUT_OFF:
+            self.flush()
+            return None
 
 
 def intrinsic(function: Function) -> Any:
@@ -39,10 +92,15 @@ def part(function: Function) -> Any:
 
 def entry(function: Function) -> Any:
     """A kernel that Python calls; its first argument must be an `Isa`."""
-    try:
-        return _numba.njit(cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # no folder for the cache can be written to: compile in each process
-        return _numba.njit(**_OPTIONS)(function)
+    compiled = _numba.njit(**_OPTIONS)(function)
+    with suppress(RuntimeError):  # no folder for it can be written to: compile in each process
+        compiled._cache = _Cache(function)
+    return compiled
+
+
+def prepare(function: Any, *arguments: Any) -> None:
+    """Compile an entry for arguments of these types, or find it on disk, without a call."""
+    function.compile(tuple(map(_numba.typeof, arguments)))
 
 
 def c_function(function: Function, isa: Isa, n_arguments: int) -> Any:
@@ -52,7 +110,11 @@ def c_function(function: Function, isa: Isa, n_arguments: int) -> Any:
     in the cache. What is returned must be kept: the code goes with it.
     """
     signature = types.void(_numba.typeof(isa), *[types.int64] * n_arguments)
-    try:
-        return _numba.cfunc(signature, cache=True, **_OPTIONS)(function)
-    except RuntimeError:
-        return _numba.cfunc(signature, **_OPTIONS)(function)
+    for _ in range(2):
+        try:
+            return _numba.cfunc(signature, cache=True, **_OPTIONS)(function)
+        except _CUT_OFF:
+            _Cache(function).flush()
+        except RuntimeError:
+            break
+    return _numba.cfunc(signature, **_OPTIONS)(function)

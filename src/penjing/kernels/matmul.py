@@ -48,16 +48,18 @@ def _product(tile: Any) -> Any:
 
     @inlined
     def product(isa, shape, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
-        for block in range(first, last, n_blocks(shape)):
-            # A single block that is left is taken twice, and kept once.
-            width = min(n_blocks(shape), last - block)
-            apart = 1 if width == n_blocks(shape) else 0
-            count = min(width * LANES, field(matrix, ROWS) - block * LANES)
+        # The blocks of a tile lie far apart: memory is read faster in several places at once. A few
+        # may be taken twice, with the same result.
+        n = last - first
+        apart = n // n_blocks(shape)
+        steps = n - (n_blocks(shape) - 1) * apart
+        for block in range(first, first + steps):
+            count = field(matrix, ROWS) - (block + (n_blocks(shape) - 1) * apart) * LANES
             for start in range(0, rows, n_rows(shape)):
                 row = min(start, rows - n_rows(shape))  # the last tile may overlap another
                 result = tile(isa, shape, matrix, block, apart, x + row * x_stride, x_stride)
                 target = out + row * out_stride + 4 * LANES * block
-                store_grid(target, result, out_stride, count)
+                store_grid(target, result, out_stride, 4 * LANES * apart, count)
 
     return product
 

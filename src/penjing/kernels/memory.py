@@ -207,43 +207,50 @@ def write_bits(_typing: Any, _address: Any, number: Any) -> Any:
 
 
 @intrinsic
-def store_grid(_typing: Any, _address: Any, grid: Any, _stride: Any, _count: Any) -> Any:
-    """store_grid(address, grid, stride, count): floats, row after row, `stride` bytes apart.
+def store_grid(
+    _typing: Any, _address: Any, grid: Any, _stride: Any, _distance: Any, _count: Any
+) -> Any:
+    """store_grid(address, grid, stride, distance, count): floats, row after row.
 
-    The blocks of a row lie side by side; of each row only the first `count` numbers are written.
+    Rows lie `stride` bytes apart, blocks `distance`. Of the last block only the first `count`
+    numbers are written; a distance of 0 says that all blocks are that one.
     """
     if not (isinstance(grid, Vector) and grid.is_float):
         return None
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        address, value, stride, count = args
+        address, value, stride, distance, count = args
+        last = grid.blocks - 1
 
-        def place(row: Any, column: Any) -> Any:
-            """Where a number goes."""
-            along = builder.add(address, builder.mul(stride, row))
-            return builder.add(along, builder.mul(column, _WORD(4)))
+        def place(row: int, block: int) -> Any:
+            along = builder.add(address, builder.mul(stride, _WORD(row)))
+            return builder.add(along, builder.mul(distance, _WORD(block)))
 
-        width = LANES * grid.blocks
-        whole = builder.icmp_signed(">=", count, _WORD(width))
-        with builder.if_else(whole) as (all_of_them, some_of_them):
-            with all_of_them:
+        def write_blocks(blocks: range) -> None:
+            for row in range(grid.rows):
+                for block in blocks:
+                    _write(builder, place(row, block), pick(builder, grid, value, row, block))
+
+        with builder.if_else(builder.icmp_signed(">=", count, _WORD(LANES))) as (whole, part):
+            with whole:
+                write_blocks(range(grid.blocks))
+            with part:
+                with builder.if_then(builder.icmp_signed("!=", distance, _WORD(0))):
+                    write_blocks(range(last))
+                numbers = ir.ArrayType(ir.FloatType(), LANES).as_pointer()
                 for row in range(grid.rows):
-                    for block in range(grid.blocks):
-                        one = pick(builder, grid, value, row, block)
-                        _write(builder, place(_WORD(row), _WORD(block * LANES)), one)
-            with some_of_them:
-                numbers = ir.ArrayType(ir.FloatType(), grid.rows * width)
-                copy = _cgutils.alloca_once_value(builder, value)
-                copy = builder.bitcast(copy, numbers.as_pointer())
-                for row in range(grid.rows):
+                    copy = _cgutils.alloca_once_value(
+                        builder, pick(builder, grid, value, row, last)
+                    )
+                    copy = builder.bitcast(copy, numbers)
                     with _cgutils.for_range(builder, count) as loop:
-                        number = builder.add(loop.index, _WORD(row * width))
-                        pointer = _cgutils.gep_inbounds(builder, copy, 0, number)
-                        target = place(_WORD(row), loop.index)
-                        _write(builder, target, builder.load(pointer))
+                        number = _cgutils.gep_inbounds(builder, copy, 0, loop.index)
+                        offset = builder.mul(loop.index, _WORD(4))
+                        _write(builder, builder.add(place(row, last), offset), builder.load(number))
         return context.get_dummy_value()
 
-    return types.void(types.int64, grid, types.int64, types.int64), generate
+    signature = types.void(types.int64, grid, types.int64, types.int64, types.int64)
+    return signature, generate
 
 
 @intrinsic

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from penjing.core.errors import GenerationError
 from penjing.kernels.cache import CacheShape, KernelCache
+from penjing.kernels.compiling import prepare
 from penjing.kernels.features import Isa
 from penjing.kernels.forward import run
 from penjing.kernels.network import Network
@@ -88,6 +89,7 @@ class Program:
         self._rotation = RotationTable(network.rope) if network.rope is not None else None
         self._turn = threading.Lock()
         model, work = tables.model, self._memory.work
+        prepare(run, isa, 0, True, model, work)  # now, not within the first token
         self._team = Team(lambda words, leads: run(isa, words, leads, model, work), threads)
 
     @property

@@ -1,4 +1,4 @@
-"""Whether the kernels compute what they should here: a few products held against NumPy."""
+"""Whether the kernels compute what they should here: products and a pass, held against NumPy."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,11 +11,14 @@ from penjing.kernels.compiling import entry
 from penjing.kernels.features import Isa
 from penjing.kernels.matmul import multiply
 from penjing.kernels.matrix import PackedMatrix, aligned, n_blocks, pack
+from penjing.kernels.network import Layer, Linear, Network, Norm, Rope
+from penjing.kernels.program import Program
 from penjing.quantization.tensor import QuantizedTensor
 
 Floats = NDArray[np.float32]
 
 _EPS = 2.0**-24  # half a unit in the last place of 1, in float32
+_EPSILON = 1e-5  # of the norms
 _ROWS, _OUTPUTS, _COLUMNS = 5, 35, 96  # neither rows nor outputs fill their last tile
 
 
@@ -107,4 +110,90 @@ def failure(isa: Isa) -> str | None:
         alone = np.concatenate([product(isa, row, packed, (1,)) for row in x[:, None]])
         if not np.array_equal(alone, together):
             return f"{name} gave other bits for single rows than for several together"
+    return _failure_of_pass(isa)
+
+
+def _network() -> tuple[Network, Layer, Floats]:
+    """One layer of the Llama family, two heads that share keys and values; and its embeddings."""
+    rng, width, head = np.random.default_rng(2), 32, 16
+
+    def floats(*shape: int) -> Floats:
+        return rng.standard_normal(shape).astype(np.float32) / np.float32(np.sqrt(shape[-1]))
+
+    layer = Layer(
+        norm1=Norm(1 + floats(width)),
+        query=Linear(floats(2 * head, width)),
+        key=Linear(floats(head, width)),
+        value=Linear(floats(head, width)),
+        output=Linear(floats(width, 2 * head)),
+        norm2=Norm(1 + floats(width)),
+        up=Linear(floats(40, width)),
+        down=Linear(floats(width, 40)),
+        gate=Linear(floats(40, width)),
+    )
+    embedding = floats(_OUTPUTS, width)
+    network = Network(
+        vocab_size=_OUTPUTS,
+        context_length=64,
+        width=width,
+        n_head=2,
+        n_kv_head=1,
+        head_dim=head,
+        n_inner=40,
+        norm_eps=_EPSILON,
+        activation="silu",
+        embedding=lambda: embedding,
+        layers=[lambda: layer],
+        norm=Norm(np.ones(width, np.float32)),
+        rope=Rope((1e4 ** -(np.arange(0, head, 2) / head)).astype(np.float32)),
+    )
+    return network, layer, embedding
+
+
+def _logits(layer: Layer, embedding: Floats, rope: Rope, ids: list[int]) -> NDArray[np.float64]:
+    """What `_network` should give, (T, V)."""
+    angles = np.arange(len(ids))[:, None, None] * rope.frequencies.astype(np.float64)
+    seen = np.tri(len(ids), dtype=bool)
+
+    def normed(x: NDArray[np.float64], norm: Norm | None = None) -> NDArray[np.float64]:
+        scaled: NDArray[np.float64] = x / np.sqrt((x * x).mean(-1, keepdims=True) + _EPSILON)
+        return scaled if norm is None else scaled * norm.weight
+
+    def turned(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        a, b = np.split(x.reshape(len(ids), -1, 2 * rope.frequencies.size), 2, axis=-1)
+        cos, sin = np.cos(angles), np.sin(angles)
+        return np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+
+    def times(x: NDArray[np.float64], linear: Linear | None) -> NDArray[np.float64]:
+        assert linear is not None and isinstance(linear.weight, np.ndarray)
+        product: NDArray[np.float64] = x @ linear.weight.T.astype(np.float64)
+        return product
+
+    x = embedding[ids].astype(np.float64)
+    n = normed(x, layer.norm1)
+    query, key = turned(times(n, layer.query)), turned(times(n, layer.key))[:, 0]
+    scores = np.where(seen, np.einsum("thd,sd->hts", query, key) / 4, -np.inf)  # 4: sqrt of D
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    mixed = np.einsum("hts,sd->thd", weights, times(n, layer.value)).reshape(len(ids), -1)
+    x = x + times(mixed, layer.output)
+    n = normed(x, layer.norm2)
+    gate, up = times(n, layer.gate), times(n, layer.up)
+    x = x + times(gate / (1 + np.exp(-gate)) * up, layer.down)
+    return times(normed(x), Linear(embedding))
+
+
+def _failure_of_pass(isa: Isa) -> str | None:
+    """The same of a whole pass: embedding, norms, rotation, attention, activation, head."""
+    network, layer, embedding = _network()
+    assert network.rope is not None
+    program, ids = Program(network, isa=isa), list(range(20))
+    right = _logits(layer, embedding, network.rope, ids)
+    together = program.forward([(program.new_cache(), ids, len(ids))])[0]
+    if not np.abs(together - right).max() <= 0.002 * np.abs(right).max():  # the past is float16
+        return "a whole pass gave other logits than NumPy's"
+    past = program.new_cache()
+    alone = np.concatenate([program.forward([(past, [id], 1)])[0] for id in ids])
+    if not np.array_equal(alone, together):
+        return "a whole pass gave other bits for single tokens than for several together"
     return None

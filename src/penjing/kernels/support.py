@@ -4,8 +4,6 @@ import warnings
 from dataclasses import dataclass
 from functools import cache
 
-from numba.core.errors import NumbaError
-
 from penjing.kernels import selftest
 from penjing.kernels.features import OFF, VARIABLE, Isa, candidates, isa
 
@@ -28,7 +26,7 @@ class Support:
 def _failure(way: str) -> str | None:
     try:
         return selftest.failure(isa(way))
-    except (NumbaError, RuntimeError, OSError) as error:
+    except Exception as error:  # whatever it is, they don't work here
         return f"compiling failed: {str(error).strip().splitlines()[0]}"
 
 
@@ -36,7 +34,8 @@ def _failure(way: str) -> str | None:
 def support() -> Support:
     """The fastest kernels that this machine has and that compute rightly; "off" if none do.
 
-    The first call in a process takes milliseconds; the very first on a machine compiles, seconds.
+    The first call in a process takes milliseconds; the very first on a machine compiles, seconds,
+    and a warning says so.
 
     Raises:
         ConfigError: PENJING_KERNELS names no way, or one that this processor has not.

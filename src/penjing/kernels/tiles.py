@@ -59,7 +59,7 @@ from penjing.kernels.vector import (
 )
 
 ENOUGH = 4  # sums that go on side by side: with fewer, each would wait for itself
-ONE = Shape(1, 1)
+ONE = Shape(1, 2)
 _MANY = {"avx512": Shape(4, 2)}  # as many as there are registers for
 _MANY_ELSEWHERE = Shape(2, 1)
 

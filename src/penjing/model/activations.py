@@ -6,7 +6,8 @@ model computes here what it computes there. A processor then multiplies integers
 numbers go on as floats, to show the same loss in quality.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,17 @@ def quantize_inputs(model: LanguageModel, rules: list[Rule], names: Collection[s
         if named:
             layer = model.get_submodule(rule.ours.removesuffix(".weight"))
             layer.register_forward_pre_hook(_rounded)
+
+
+@contextmanager
+def rounded_inputs(model: nn.Module, names: Iterable[str]) -> Iterator[None]:
+    """While the block runs, the inputs of the modules of these names are rounded."""
+    handles = [model.get_submodule(name).register_forward_pre_hook(_rounded) for name in names]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _rounded(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

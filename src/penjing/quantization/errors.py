@@ -25,8 +25,7 @@ def figures(w: NDArray[np.float32], quantized: QuantizedTensor) -> Figures:
 
 def of_error(w: NDArray[np.float32], error: NDArray[np.float32]) -> Figures:
     """The same of an error that is known already, w' - w."""
-    noise = float(np.sum(np.square(error, dtype=np.float64)))
-    signal = float(np.sum(np.square(w, dtype=np.float64)))
+    noise, signal = (float(np.einsum("nk,nk->", x, x, dtype=np.float64)) for x in (error, w))
     ratio = math.inf if noise == 0 else 10 * math.log10(max(signal, 1e-300) / noise)
     largest = float(np.abs(error).max()) if error.size else 0.0
     return Figures(largest, math.sqrt(noise / max(1, error.size)), ratio)

@@ -17,6 +17,7 @@ from penjing.quantization.scheme import GROUPS, SCHEMES, Scheme
 from penjing.quantization.tensor import QuantizedTensor
 
 BINS = 105  # odd: the middle one holds zero
+BLOCK = 1 << 18  # weights that are counted at a time
 OUTLIERS = 5  # of the largest weights, that are listed
 STRETCH = 32  # neighbouring weights that are shown one by one
 SPOILED = 2.0  # the range is so many times as long as without its largest weights: one bit is lost
@@ -121,13 +122,9 @@ def explain(
 
 
 def _weights(w: NDArray[np.float32], name: str, stored: str) -> Weights:
-    exact = w.astype(np.float64)
-    mean, deviation = float(exact.mean()), float(exact.std())
-    spread = exact - mean
-    fourth = float(np.mean(np.square(np.square(spread))))
-    reach = float(np.abs(w).max())
+    mean, deviation, kurtosis = _moments(w)
+    reach = max(float(w.max()), -float(w.min()))
     counts, edges = np.histogram(w, BINS, (-reach, reach) if reach else (-1.0, 1.0))
-    largest = np.argsort(np.abs(w), axis=None)[::-1][:OUTLIERS]
     return Weights(
         name,
         stored,
@@ -137,30 +134,49 @@ def _weights(w: NDArray[np.float32], name: str, stored: str) -> Weights:
         float(w.max()),
         mean,
         deviation,
-        fourth / deviation**4 - 3 if deviation else 0.0,
+        kurtosis,
         _plain(edges),
         tuple(int(count) for count in counts),
         tuple(
-            Outlier(
-                int(i) // w.shape[1],
-                int(i) % w.shape[1],
-                float(w.flat[i]),
-                abs(float(w.flat[i])) / deviation if deviation else 0.0,
-            )
-            for i in largest
+            Outlier(row, column, value, abs(value) / deviation if deviation else 0.0)
+            for row, column, value in _largest(w)
         ),
     )
+
+
+def _moments(w: NDArray[np.float32]) -> tuple[float, float, float]:
+    """Mean, standard deviation and excess kurtosis, in float64, some rows at a time."""
+    mean = float(w.mean(dtype=np.float64))
+    second = fourth = 0.0
+    for rows in np.array_split(w, -(-w.size // BLOCK)):
+        square = np.square(rows.astype(np.float64) - mean)
+        second += float(square.sum()) / w.size
+        fourth += float(np.square(square).sum()) / w.size
+    return mean, math.sqrt(second), fourth / second**2 - 3 if second else 0.0
+
+
+def _largest(w: NDArray[np.float32]) -> list[tuple[int, int, float]]:
+    """Row, column and value of the largest weights: each in one of the rows with the largest."""
+    reach = np.maximum(w.max(axis=1), -w.min(axis=1))
+    rows = np.argsort(-reach, kind="stable")[:OUTLIERS]
+    order = np.argsort(-np.abs(w[rows]), axis=None, kind="stable")[:OUTLIERS]
+    places = [(int(rows[i // w.shape[1]]), int(i % w.shape[1])) for i in order]
+    return [(row, column, float(w[row, column])) for row, column in places]
 
 
 def _rounded(
     w: NDArray[np.float32], scheme: Scheme, tensor: QuantizedTensor, there: Any
 ) -> Rounded:
     values = tensor.dequantize()
+    stretch = _plain(values[there])
+    error = np.subtract(values, w, out=values)
     low, high = scheme.levels
-    counts = np.bincount((tensor.q.astype(np.int16) - low).reshape(-1), minlength=high - low + 1)
+    counts = np.zeros(high - low + 1, np.int64)
+    for rows in np.array_split(tensor.q, -(-w.size // BLOCK)):
+        counts += np.bincount(rows.reshape(-1).astype(np.int16) - low, minlength=len(counts))
     shares = counts[counts > 0] / tensor.q.size
     scales, zero = tensor.scale, tensor.zero_points()
-    each = np.repeat(scales, tensor.group, axis=1)
+    grouped = np.abs(error).reshape(*scales.shape, -1)
     order = np.argsort(scales, axis=None)
     first, middle, last = order[0], order[len(order) // 2], order[-1]
     shift = 0 if zero is None else int(zero.flat[middle])
@@ -175,9 +191,9 @@ def _rounded(
         high - low + 1,
         int((counts > 0).sum()),
         float(-(shares * np.log2(shares)).sum()),
-        float(np.mean(np.abs(values - w) > each * 0.501)),
-        of_error(w, values - w),
-        _plain(values[there]),
+        float(np.mean(grouped > 0.501 * scales[:, :, None])),
+        of_error(w, error),
+        stretch,
     )
 
 

@@ -93,14 +93,16 @@ def pack_floats(w: Floats, type_name: str) -> Bytes:
     if type_name == "F32":
         return w.astype("<f4").view(np.uint8)
     if type_name == "F16":
-        if np.abs(w).max(initial=0) > F16_MAX:
+        size = np.abs(w)
+        if (size > F16_MAX).any():
             raise CheckpointError(
-                f"A weight of {np.abs(w).max():.3g} is too large for F16, whose largest number is "
+                f"A weight of {np.nanmax(size):.3g} is too large for F16, whose largest number is "
                 "65504. Choose BF16 or F32."
             )
         return w.astype("<f2").view(np.uint8)
     bits = w.view(np.uint32)
     rounded = (bits + (np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1)))) >> 16
+    rounded[np.isnan(w)] = 0x7FC0  # which the sum may have turned into 0
     return rounded.astype("<u2").view(np.uint8)
 
 

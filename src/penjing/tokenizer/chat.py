@@ -214,8 +214,10 @@ def _template_errors() -> Iterator[None]:
         raise TokenizerError(
             f"The chat template is damaged, line {error.lineno}: {error.message}"
         ) from error
-    except (RecursionError, MemoryError, SyntaxError) as error:
+    except (RecursionError, MemoryError) as error:
         raise TokenizerError("The chat template is nested too deeply.") from error
+    except SyntaxError as error:  # of the Python that Jinja makes of it
+        raise TokenizerError(f"The chat template is damaged: {error.msg}.") from error
     except SecurityError as error:
         raise TokenizerError(
             f"The chat template was stopped{_line(error)}: {_said(error)}. Templates run "
@@ -227,7 +229,7 @@ def _template_errors() -> Iterator[None]:
         raise TokenizerError(
             f"The chat template refuses this conversation{_line(error)}: {error}"
         ) from error
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except Exception as error:  # such as AssertionError, of a filter of Jinja's
         raise TokenizerError(f"The chat template fails{_line(error)}: {_said(error)}.") from error
 
 

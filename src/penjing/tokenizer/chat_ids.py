@@ -72,22 +72,25 @@ class _Disguise:
         self._on = {ord(char): chr(base + i) for i, char in enumerate(alphabet)}
         self._off = {base + i: char for i, char in enumerate(alphabet)}
         self._special, self._added = _any_of(special), _any_of(added)
+        self._words = frozenset(added)  # tokens, where they are words
         self._heads = {token[:n] for token in special for n in range(1, len(token))}
         self._tails = {token[n:] for token in special for n in range(1, len(token))}
         self._longest = max(map(len, special), default=0)
 
     def message(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """A message in disguise."""
-        tokens = self._special if message["role"] == "assistant" else self._added
+        """A message in disguise. A role that is a plain word stays: templates compare it."""
+        role = message["role"]
+        tokens = self._special if role == "assistant" else self._added
         disguised: dict[str, Any] = self.all(message, tokens)
-        return disguised
+        return disguised | ({"role": role} if role.isalpha() and role not in self._words else {})
 
     def all(self, value: Any, tokens: re.Pattern[str] | None = None) -> Any:
         """All texts in a value, in disguise."""
         if isinstance(value, str):
             return self._text(value, tokens or self._added)
         if isinstance(value, Mapping):
-            return {self.all(k, tokens): self.all(v, tokens) for k, v in value.items()}
+            tokens = tokens or self._added
+            return {self._key(k, tokens): self.all(v, tokens) for k, v in value.items()}
         if isinstance(value, list):
             return [self.all(each, tokens) for each in value]
         return value
@@ -95,6 +98,12 @@ class _Disguise:
     def off(self, text: str) -> str:
         """The text as it was."""
         return text.translate(self._off)
+
+    def _key(self, key: Any, tokens: re.Pattern[str]) -> Any:
+        """A template knows keys by their names, so that plain words stay."""
+        if not isinstance(key, str) or (key.isidentifier() and key not in self._words):
+            return key
+        return self._text(key, tokens)
 
     def _text(self, text: str, tokens: re.Pattern[str]) -> str:
         """Tokens in the text; and halves of one at its ends, which could join with a neighbour."""

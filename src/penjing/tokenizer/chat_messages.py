@@ -22,7 +22,10 @@ def checked_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
         raise TokenizerError("A conversation is a list of messages, each with role and content.")
     if not messages:
         raise TokenizerError("The conversation is empty: it needs at least one message.")
-    return [_checked(message, place) for place, message in enumerate(messages)]
+    try:
+        return [_checked(message, place) for place, message in enumerate(messages)]
+    except RecursionError as error:
+        raise TokenizerError("A message is nested too deeply, or in itself.") from error
 
 
 def _checked(message: object, place: int) -> dict[str, Any]:

@@ -7,7 +7,8 @@ of lists of itself. Here each of these passes a meter:
 - each round of a loop, call of a macro, method or filter, and each operator is a tick, and a tick
   looks at the processor time of this thread;
 - no value grows beyond a number of characters that depends on the conversation alone, counted
-  before it is made where one step could make it large.
+  before it is made where one step could make it large, and all values together not beyond a
+  multiple of it.
 
 Between two ticks there is only what stands in the template, whose length is bounded too.
 """
@@ -28,6 +29,7 @@ from jinja2.visitor import NodeTransformer
 from penjing.tokenizer.sandbox_growth import GROWTH, METHODS, OPERATORS, size_of
 
 SECONDS = 1.0  # of this thread's processor time, for one rendering
+VALUES = 64  # times the size of one value: that of all values that a rendering may make
 FILTERS = (
     *("abs", "attr", "batch", "capitalize", "center", "count", "d", "default", "dictsort", "e"),
     *("escape", "first", "float", "format", "groupby", "indent", "int", "items", "join", "last"),
@@ -47,6 +49,7 @@ class Meter:
     def __init__(self, characters: int, seconds: float) -> None:
         self.characters = characters  # of one value, and of all that is put out
         self._left = characters
+        self._values_left = VALUES * characters
         self._seconds = seconds
         self._end = time.thread_time() + seconds
 
@@ -66,13 +69,20 @@ class Meter:
 
     def checked(self, value: Any) -> Any:
         """The value, if it is one that a template may hold."""
-        self.fits(size_of(value, self.characters))
+        size = size_of(value, self.characters)
+        self.fits(size)
+        self._values_left -= size
+        if self._values_left < 0:
+            raise LimitError(f"it makes values of {VALUES} times {self.characters:,} characters")
         return value
 
     def counted(self, values: Iterator[Any]) -> Iterator[Any]:
-        """The values, each of which costs a tick."""
+        """The values, each of which costs a tick; all of them may become one value."""
+        total = 0
         for value in values:
             self.tick()
+            total += size_of(value, self.characters)
+            self.fits(total)
             yield value
 
 

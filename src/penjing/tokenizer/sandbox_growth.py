@@ -42,6 +42,7 @@ def size_of(value: Any, limit: int, *, indent: int = 0) -> int:
                 return limit + 1
             waiting += ((part, depth + 1) for part in each)
         elif isinstance(each, Namespace):
+            left -= len("<Namespace >")
             waiting.append((object.__getattribute__(each, "_Namespace__attrs"), depth + 1))
         elif isinstance(each, bytes | bytearray):
             raise SecurityError("bytes are not allowed")
@@ -61,25 +62,34 @@ def _width(value: Any) -> int:
     return int(value) if isinstance(value, int | float) else 0
 
 
-def _same(value: Any, *args: Any, **kwargs: Any) -> int:
+def _same(left: Any, right: Any) -> int:
     return 0
 
 
-def _padded(value: Any, width: Any = 80, *args: Any, **kwargs: Any) -> int:
+# The parameters have the names that Jinja and Python give them: a template may use these.
+
+
+def _padded(value: Any, width: Any = 80, fillchar: Any = " ") -> int:
     return _length(value) + abs(_width(width))
 
 
-def _indented(value: Any, width: Any = 4, *args: Any, **kwargs: Any) -> int:
-    return _length(value) + (str(value).count("\n") + 2) * _width(width)
+def _truncated(
+    s: Any, length: Any = 255, killwords: Any = False, end: Any = "...", leeway: Any = None
+) -> int:
+    return _length(s) + _length(end)
 
 
-def _replaced(value: Any, old: Any, new: Any, *args: Any, **kwargs: Any) -> int:
-    text = str(value)
+def _indented(s: Any, width: Any = 4, first: Any = False, blank: Any = False) -> int:
+    return _length(s) + (str(s).count("\n") + 2) * _width(width)
+
+
+def _replaced(s: Any, old: Any, new: Any, count: Any = None) -> int:
+    text = str(s)
     return len(text) + text.count(str(old)) * _length(new)
 
 
-def _joined(values: Any, separator: Any = "", *args: Any, **kwargs: Any) -> int:
-    return _length(values) + len(values) * _length(separator)
+def _joined(value: Any, d: Any = "", attribute: Any = None) -> int:
+    return _length(value) + len(value) * _length(d)
 
 
 def _joined_by(separator: str, values: Any) -> int:
@@ -88,18 +98,29 @@ def _joined_by(separator: str, values: Any) -> int:
     return _joined(values, separator)
 
 
-def _grouped(value: Any, count: Any = 1, *args: Any, **kwargs: Any) -> int:
-    return _length(value) + abs(_width(count)) * 8
+def _batched(value: Any, linecount: Any, fill_with: Any = None) -> int:
+    return _length(value) + abs(_width(linecount)) * 8
 
 
-def _rounded(value: Any, precision: Any = 0, *args: Any, **kwargs: Any) -> int:
+def _sliced(value: Any, slices: Any, fill_with: Any = None) -> int:
+    return _length(value) + abs(_width(slices)) * 8
+
+
+def _rounded(value: Any, precision: Any = 0, method: Any = "common") -> int:
     if isinstance(precision, int | float) and abs(precision) > 100:
         raise SecurityError("a precision of more than 100 digits")
     return 0
 
 
-def _json(value: Any, ensure_ascii: Any = False, indent: Any = None, *_: Any, **more: Any) -> int:
-    return 6 * size_of(value, 1 << 40, indent=_width(indent))
+def _json(
+    value: Any,
+    ensure_ascii: Any = False,
+    indent: Any = None,
+    separators: Any = None,
+    sort_keys: Any = False,
+) -> int:
+    between = max(map(_length, separators or ()), default=0)
+    return 6 * size_of(value, 1 << 40, indent=_width(indent) + between)
 
 
 def _formatted(text: Any, *args: Any, **kwargs: Any) -> int:
@@ -153,16 +174,16 @@ OPERATORS: dict[str, Growth] = {
     "**": _power,
 }
 GROWTH: dict[str, Growth] = {
-    "batch": _grouped,
+    "batch": _batched,
     "center": _padded,
     "format": _formatted,
     "indent": _indented,
     "join": _joined,
     "replace": _replaced,
     "round": _rounded,
-    "slice": _grouped,
+    "slice": _sliced,
     "tojson": _json,
-    "truncate": _padded,
+    "truncate": _truncated,
 }
 METHODS: dict[str, Growth | None] = {
     **dict.fromkeys(("capitalize", "casefold", "count", "endswith", "find", "index"), None),

@@ -17,6 +17,7 @@ from penjing.tokenizer.files import first_token, parse, read, read_settings
 from penjing.tokenizer.pieces import pieces_of
 from penjing.tokenizer.splits import ANYWHERE, WORD_END, cut, split_name
 
+FEW = 64  # added tokens: looking for each of them in a text costs less than the text's encoding
 _PIECE = 1 << 16  # characters of a long text that are encoded at once
 _BATCH = 1 << 19  # characters: an encoding takes some 200 bytes a token until its ids are out
 
@@ -152,16 +153,22 @@ class Tokenizer:
         Raises:
             TokenizerError: a text is not valid Unicode.
         """
-        backend = self._backend if allow_special else self._plain
         boundary = None if allow_special else self._boundary
         for batch in _batches(_pieces(texts, boundary)):
             pieces = [piece for piece, _ in batch]
+            special = allow_special or not any(map(self._may_hold_added, pieces))
+            backend = self._backend if special else self._plain
             encodings = backend.encode_batch_fast(pieces, add_special_tokens=False)
             for (_, is_last), encoding in zip(batch, encodings, strict=True):
                 yield encoding.ids, is_last
 
     def cut_special(self, text: str) -> Iterator[tuple[str, int | None]]:
-        """The text in pieces: added tokens with their ids, and the plain text between them."""
+        """The text in pieces: added tokens with their ids, and the plain text between them.
+
+        Raises:
+            TokenizerError: the text is not valid Unicode.
+        """
+        require_unicode(text)
         encoding = self._backend.encode(text, add_special_tokens=False)
         added = self._backend.get_added_tokens_decoder()
         start = 0
@@ -204,6 +211,20 @@ class Tokenizer:
     def id_of(self, token: str) -> int | None:
         """The id of a token as the vocabulary writes it ("Ġthe", "<|endoftext|>"), if it has it."""
         return self._backend.token_to_id(token)
+
+    def _may_hold_added(self, text: str) -> bool:
+        """Whether an added token is written in a text. If not, both instances cut it alike, and
+        the second one, which takes a while to make, need not be there."""
+        if self._added is None:
+            return True
+        return any(token in text for token in self._added)
+
+    @cached_property
+    def _added(self) -> list[str] | None:
+        """The added tokens' texts, if they are few and stand in a text as they are."""
+        tokens = self._backend.get_added_tokens_decoder().values()
+        plain = not any(token.normalized for token in tokens) or self._backend.normalizer is None
+        return [token.content for token in tokens] if plain and len(tokens) <= FEW else None
 
     @cached_property
     def _plain(self) -> Backend:

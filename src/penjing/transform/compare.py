@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,18 @@ from penjing.core.errors import ConfigError
 from penjing.core.events import Listener
 from penjing.data.batches import Tokens
 from penjing.formats.opening import open_checkpoint
+from penjing.model.activations import rounded_inputs
 from penjing.model.checkpoint import Checkpoint
-from penjing.transform.activations import rounded_inputs
 from penjing.transform.interval import Interval
 from penjing.transform.measure import Quality, Reference
 from penjing.transform.meter import Meter
 from penjing.transform.methods import METHODS
 from penjing.transform.place import Place
 from penjing.transform.plan import Format, parse
-from penjing.transform.quantize import QuantizeConfig, Quantized, quantize
+from penjing.transform.quantize import QuantizeConfig, Quantized, foresee, quantize
 from penjing.transform.save import check_format, check_space, weight_bytes, write
-from penjing.transform.speed import Speed, measure_speed, open_quietly
-
-ORIGINAL = "original"
+from penjing.transform.speed import measure_speed, open_quietly
+from penjing.transform.table import ORIGINAL, Comparison, Row, finite, notes_on
 
 
 @dataclass(frozen=True)
@@ -39,36 +38,20 @@ class Measuring:
     threads: int = 0  # of that engine; 0 takes all processors
     rounds: int = 5  # of timing
 
-
-@dataclass(frozen=True)
-class Row:
-    """One model of the table."""
-
-    name: str
-    n_bytes: int  # of the files with its weights
-    bits_per_weight: float  # all that they hold of numbers, over the original's parameters
-    quality: Quality | None = None  # None: no text to evaluate
-    speed: Speed | None = None
-    runtime: Interval | None = None  # KL(these weights in float32 || as the kernels compute)
-    schemes: dict[str, str] = field(default_factory=dict)  # tensor -> its scheme
-    kept: dict[str, str] = field(default_factory=dict)  # tensor -> why it stays as it is
-    errors: dict[str, float] = field(default_factory=dict)  # of each matrix's outputs
-    divergences: dict[str, dict[str, float]] = field(default_factory=dict)  # with a budget
-    path: str | None = None  # where it was written
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The original first, then what was asked for, in that order."""
-
-    rows: tuple[Row, ...]
-    n_parameters: int
-    notes: tuple[str, ...]  # what one has to know to read the figures
+    def check(self) -> None:
+        """Raises ConfigError for a value that cannot be."""
+        if self.window < 1 or self.tokens < 1:
+            raise ConfigError("At least one token, in windows of at least one, must be evaluated.")
+        if self.threads < 0 or self.rounds < 1:
+            raise ConfigError(
+                f"threads must be 0 (all processors) or more, got {self.threads}; rounds at least "
+                f"1, got {self.rounds}."
+            )
 
 
 def name_of(config: QuantizeConfig) -> str:
     """What a way to quantize is called: "int4-g32", "int4-g32-gptq", "mix-4.5-awq"."""
-    base = config.scheme if config.bits is None else f"mix-{config.bits:g}"
+    base = config.scheme.strip().lower() if config.bits is None else f"mix-{config.bits:g}"
     plain = config.method == "rtn" or base.endswith(f"-{config.method}")
     return base if plain else f"{base}-{config.method}"
 
@@ -96,19 +79,21 @@ def compare(
         DataError: a text is too short.
         StorageError: `out` exists, or the disk is full or refuses.
     """
+    measuring = measuring or Measuring()
+    measuring.check()
     source = open_checkpoint(path)
     names = [name_of(config) for config in configs]
     _check(configs, names, source, form, with_text=calibration is not None)
     with Place(out, names, form) as place:
-        bench = _Bench(source, form, measuring or Measuring(), calibration)
+        bench = _Bench(source, form, measuring, calibration)
         meter = Meter(bench.stages(configs, evaluation), listener)
         rows = [bench.original(evaluation, meter.next())]
         for config, target in zip(configs, place.targets, strict=True):
-            rows.append(bench.one(config, target, meter.next(), meter.next()))
+            rows.append(bench.one(config, target, meter))
         rows = bench.timed(rows, place.targets, meter.next())
         for n, final in enumerate(place.settle(), start=1):
             rows[n] = replace(rows[n], path=str(final))
-    return Comparison(tuple(rows), bench.n_parameters, tuple(_notes(source, configs, rows)))
+    return Comparison(tuple(rows), bench.n_parameters, tuple(notes_on(source, configs, rows, form)))
 
 
 class _Bench:
@@ -129,10 +114,15 @@ class _Bench:
         once = 1.0 if evaluation else 0.01
         stages = [(f"measuring the {ORIGINAL}", once)]
         for config in configs:
-            mixing = 6.0 if config.bits is not None else 0.0
+            mixing = 0.0 if config.bits is None else self._mixing(config)
             stages.append((f"quantizing {name_of(config)}", METHODS[config.method].work + mixing))
             stages.append((f"measuring {name_of(config)}", once))
         return [*stages, ("timing", 0.3 * (len(configs) + 1) if self.measuring.speed else 0.01)]
+
+    def _mixing(self, config: QuantizeConfig) -> float:
+        """Some four matrices of a layer at each scheme, each followed by half of the layers."""
+        passes = 2.0 * self.source.config.n_layer * len(config.mix or (config.scheme,))
+        return passes * config.sensitivity_windows * config.window / self.measuring.tokens
 
     def original(self, evaluation: Tokens | None, tick: Callable[[float], None]) -> Row:
         """The first row."""
@@ -150,16 +140,16 @@ class _Bench:
         self,
         config: QuantizeConfig,
         target: Path,
-        quantizing: Callable[[float], None],
-        measuring: Callable[[float], None],
+        meter: Meter,
     ) -> Row:
         """Quantize, measure, write to `target`, and see what the runtime makes of it."""
-        done = quantize(self.source, config, self.calibration, form=self.form, tick=quantizing)
+        done = quantize(self.source, config, self.calibration, form=self.form, tick=meter.next())
+        tick = meter.next()
         check_space(done, self.source, target)
         quality = runtime = None
         if self.reference is not None:
             around = partial(rounded_inputs, done.model, done.inputs)
-            quality = self.reference.compare(done.model, around, measuring)
+            quality = self.reference.compare(done.model, around, tick)
         write(
             done,
             self.source,
@@ -202,7 +192,7 @@ class _Bench:
             if not loaded.runner.exact:
                 return None
             around = partial(rounded_inputs, done.model, done.inputs)
-            return self.reference.runtime(loaded.runner, done.model.float(), around)
+            return self.reference.runtime(loaded.runner, done.model, around)
         finally:
             loaded.close()
 
@@ -229,6 +219,7 @@ def _check(
         config.check(with_text=with_text)
         for scheme in config.mix or (config.scheme,):
             check_format(form, parse(scheme, config.method), source.config)
+        foresee(source, config, form)
 
 
 def _digest(tokens: Tokens | None) -> str | None:
@@ -239,28 +230,6 @@ def _digest(tokens: Tokens | None) -> str | None:
 
 
 def _figures(quality: Quality | None) -> dict[str, Any]:
-    return {} if quality is None else asdict(quality)
-
-
-def _notes(source: Checkpoint, configs: Sequence[QuantizeConfig], rows: Sequence[Row]) -> list[str]:
-    """What one has to know to read the figures."""
-    notes = []
-    if source.quantization is not None:
-        notes.append(
-            "The model is quantized already: its dequantized weights are the original here, and "
-            "what their rounding lost is not won back."
-        )
-    if source.config.tie_embeddings and all(config.table == "keep" for config in configs):
-        if all(config.head == "keep" for config in configs):
-            notes.append(
-                "The table of embeddings is the head too (tied) and stays as it is: it counts in "
-                "all bits per weight. --head SCHEME gives the head a quantized matrix of its own."
-            )
-        else:
-            notes.append(
-                "The head has a quantized matrix of its own now, beside the table of embeddings "
-                "(which it was tied to): more bytes on disk, but fewer to read for each token."
-            )
-    if any(row.quality is not None and row.quality.n_windows < 20 for row in rows):
-        notes.append("The text to evaluate has fewer than 20 windows: the intervals are rough.")
-    return notes
+    """For the lineage."""
+    figures: dict[str, Any] = {} if quality is None else finite(asdict(quality))
+    return figures

@@ -10,14 +10,19 @@ from penjing.core.table import suggest
 from penjing.model.checkpoint import Checkpoint
 from penjing.model.families import FAMILIES
 from penjing.quantization.explain import Explanation, explain
-from penjing.quantization.scheme import Scheme
+from penjing.quantization.scheme import Scheme, parse_scheme
 from penjing.quantization.tensor import QuantizedTensor
 
+STORY = ("int8-tensor", "int8", "uint8", "int4-tensor", "int4", "int4-g32", "int4-asym-g32")
 
-def explain_tensor(checkpoint: Checkpoint, wanted: str, schemes: Sequence[Scheme]) -> Explanation:
+
+def explain_tensor(
+    checkpoint: Checkpoint, wanted: str, schemes: Sequence[Scheme] = ()
+) -> Explanation:
     """What `schemes` do to the tensor whose name is `wanted`, or contains it.
 
-    A tensor that is quantized already is explained by the numbers that it stands for.
+    Without any: those of `STORY` whose groups fill its rows. A tensor that is quantized already is
+    explained by the numbers that it stands for.
 
     Raises:
         ConfigError: no tensor, or several, go by that name; or a scheme does not fit its columns.
@@ -27,7 +32,9 @@ def explain_tensor(checkpoint: Checkpoint, wanted: str, schemes: Sequence[Scheme
     name = find_tensor(list(weights), wanted)
     tensor = weights[name]
     stored = tensor.scheme if isinstance(tensor, QuantizedTensor) else ""
-    return explain(matrix(checkpoint, name), schemes, name=name, stored=stored)
+    w = matrix(checkpoint, name)
+    fitting = [s for s in map(parse_scheme, STORY) if w.shape[-1] % (s.group or 1) == 0]
+    return explain(w, schemes or fitting, name=name, stored=stored)
 
 
 def find_tensor(names: Sequence[str], wanted: str) -> str:

@@ -1,4 +1,7 @@
-"""Means over windows of text, with the interval that 95 of 100 such texts would put them in."""
+"""Means over windows of text, with 95 % confidence intervals.
+
+Of 100 such texts some 95 have an interval that holds the mean of all text of their kind.
+"""
 
 import math
 from dataclasses import dataclass

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from penjing.core.errors import CheckpointError
+from penjing.model.activations import rounded_inputs
 from penjing.model.base import LanguageModel
 from penjing.quantization.scheme import Scheme
 from penjing.quantization.tensor import QuantizedTensor
-from penjing.transform.activations import rounded_inputs
 from penjing.transform.calibration import Walk
 from penjing.transform.matrices import Matrix, weight_of
 from penjing.transform.rounder import Rounder
@@ -66,7 +66,8 @@ def check_finite(tensors: Mapping[str, Tensor | QuantizedTensor], where: str) ->
     for name in tensors:
         tensor = tensors[name]
         if isinstance(tensor, QuantizedTensor):
-            tensor = torch.from_numpy(tensor.scale)
+            whole = tensor.scale if tensor.offset is None else tensor.scale + tensor.offset
+            tensor = torch.from_numpy(whole)
         if not bool(tensor.isfinite().all()):
             bad = int((~tensor.isfinite()).sum())
             raise CheckpointError(

@@ -54,8 +54,8 @@ def awq_layer(job: Job, walk: Walk, matrices: Sequence[Matrix]) -> None:
     inputs = _inputs(walk, [matrix.name for matrix in matrices])
     for matrix in reversed(matrices):
         fold = fold_of(matrix, job.model)
-        if fold is None:
-            continue
+        if fold is None or (fold.rows is not None and fold.into not in job.rounders):
+            continue  # what is kept stays as it is
         rounder = job.rounders[matrix.name]
         parts = [(part, rounder) for part in job.parts(matrix)]
         scale = search_scale(parts, inputs[matrix.name], fold.rows)

@@ -54,7 +54,7 @@ def choose_mix(
         [*(_bits(matrix, model, rounder) for rounder in row), _kept(matrix, model, kept_bits)]
         for matrix, row in zip(mine, fitting, strict=True)
     ]
-    fixed = _rest(model, plan, mine, kept_bits)
+    fixed = fixed_bits(model, plan, mine, kept_bits)
     _check(bits, candidates, sizes, fixed, n_parameters)
     measured = measure_all(model, windows, list(zip(mine, fitting, strict=True)), tick)
     options = [
@@ -109,9 +109,12 @@ def _kept(matrix: Matrix, model: LanguageModel, kept_bits: int) -> int:
     return weight_of(model, matrix.name).numel() * kept_bits
 
 
-def _rest(model: LanguageModel, plan: Plan, mine: Sequence[Matrix], kept_bits: int) -> int:
+def fixed_bits(model: LanguageModel, plan: Plan, mine: Sequence[Matrix], kept_bits: int) -> int:
     """Bits of all that the mix does not decide on."""
     total = model.n_parameters() * kept_bits
+    if next(iter(plan.rounders.values())).gguf:  # which has all that is no matrix in float32
+        inside = sum(weight_of(model, matrix.name).numel() for matrix in plan.matrices)
+        total += (model.n_parameters() - inside) * (32 - kept_bits)
     for matrix in plan.matrices:
         if matrix in mine or matrix.name in plan.rounders:
             total -= _kept(matrix, model, kept_bits)

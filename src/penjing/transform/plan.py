@@ -78,7 +78,7 @@ def make_plan(
         if chosen is None:
             kept.update(dict.fromkeys(matrix.theirs, why))
         else:
-            _check_width(chosen, matrix, weight_of(model, matrix.name).size(1))
+            _check_width(chosen, matrix, weight_of(model, matrix.name).size(1), gguf=gguf)
             rounders[matrix.name] = Rounder(chosen, scale_dtype, gguf)
     kept.update(_others(model, (whole, *found)))
     if not rounders:
@@ -89,15 +89,21 @@ def make_plan(
 _TABLE = f"{TABLE}.weight"
 
 
-def _check_width(scheme: Scheme, matrix: Matrix, columns: int) -> None:
-    """Raises ConfigError where groups do not fill a row."""
+def _check_width(scheme: Scheme, matrix: Matrix, columns: int, *, gguf: bool) -> None:
+    """Raises ConfigError where groups, or GGUF's blocks, do not fill a row."""
+    stem = matrix.theirs[0].removesuffix(".weight").rpartition(".")[2]
     try:
         scheme.group_for(columns, matrix.theirs[0])
     except ConfigError as error:
-        stem = matrix.theirs[0].removesuffix(".weight").rpartition(".")[2]
         raise ConfigError(
             f"{error} Or keep such matrices as they are: --keep '*{stem}'."
         ) from error
+    if gguf and columns % 32:
+        raise ConfigError(
+            f"GGUF's quantized types have blocks of 32 weights, and {matrix.theirs[0]} has rows of "
+            f"{columns}. Keep such matrices as they are (--keep '*{stem}'), or write "
+            "compressed-tensors with a scale for each channel."
+        )
 
 
 def _others(model: LanguageModel, covered: Sequence[Matrix]) -> dict[str, str]:

@@ -14,7 +14,8 @@ from penjing.core.errors import ConfigError
 from penjing.data.batches import Tokens
 from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint
-from penjing.model.families import FAMILIES, rebuild
+from penjing.model.config import ModelConfig
+from penjing.model.families import FAMILIES, rebuild, skeleton
 from penjing.quantization.floats import FloatName
 from penjing.quantization.scheme import Scheme
 from penjing.quantization.tensor import QuantizedTensor
@@ -24,7 +25,7 @@ from penjing.transform.methods import METHODS, run
 from penjing.transform.mix import Mix, choose_mix
 from penjing.transform.plan import KEEP, Format, Plan, make_plan, parse
 
-MIXING = 0.7  # of the time, where a mix is chosen: each matrix is measured at each scheme
+MIXING = 0.9  # of the time, where a mix is chosen: each matrix is measured at each scheme
 
 
 @dataclass(frozen=True)
@@ -107,33 +108,18 @@ def quantize(
     config.check(with_text=text is not None)
     check_finite(checkpoint.weights(), str(checkpoint.path))
     stored = stored_dtype(checkpoint)
-    model = checkpoint.load_model(dtype=torch.float32)
-    n_parameters = model.n_parameters()
-    if config.head != KEEP and config.table == KEEP and model.config.tie_embeddings:
-        model = untied(model)
+    model = afresh(checkpoint.load_model(dtype=torch.float32), config)
+    n_parameters = skeleton(checkpoint.config).n_parameters()
     windows = None
     if text is not None:
         length = min(config.window, model.config.context_length)
         windows = calibration_windows(text, length, config.windows, seed=config.seed)
-
-    def plan_for(scheme: Scheme | Mapping[str, Scheme | None]) -> Plan:
-        return make_plan(
-            model,
-            scheme,
-            keep=config.keep,
-            head=_or_none(config.head, config.method),
-            table=_or_none(config.table, config.method),
-            scale_dtype="float16" if form == "gguf" else stored,
-            gguf=form == "gguf",
-        )
-
+    plan = plan_for(model, config, form, stored)
     mix, begun = None, 0.0
     if config.bits is not None and windows is not None:
-        plan = plan_for(parse("int8", config.method))  # fits all widths; schemes are found now
         width = 8 * getattr(torch, stored).itemsize
         mix = _mix(model, plan, config, windows, n_parameters, width, lambda d: tick(d * MIXING))
-        begun = MIXING
-    plan = plan_for(mix.schemes if mix else parse(config.scheme, config.method))
+        plan, begun = plan_for(model, config, form, stored, mix), MIXING
     dtype = getattr(torch, stored)
     job = Job(model, plan.rounders, windows, dtype, config.damping, config.by_size)
     run(job, METHODS[config.method], plan.matrices, lambda done: tick(begun + done * (1 - begun)))
@@ -147,6 +133,26 @@ def quantize(
         inputs=tuple(n for n, r in plan.rounders.items() if r.scheme.activations),
         errors=job.errors,
         divergences=mix.divergences if mix else {},
+    )
+
+
+def plan_for(
+    model: LanguageModel,
+    config: QuantizeConfig,
+    form: Format,
+    stored: FloatName,
+    mix: Mix | None = None,
+) -> Plan:
+    """Which matrices get which scheme. Before a mix is chosen: one that fits all widths."""
+    whole = parse(config.scheme if config.bits is None else "int8", config.method)
+    return make_plan(
+        model,
+        mix.schemes if mix else whole,
+        keep=config.keep,
+        head=_or_none(config.head, config.method),
+        table=_or_none(config.table, config.method),
+        scale_dtype="float16" if form == "gguf" else stored,
+        gguf=form == "gguf",
     )
 
 
@@ -177,12 +183,31 @@ def _mix(
     )
 
 
-def untied(model: LanguageModel) -> LanguageModel:
-    """The same model with a head of its own, which can then be quantized by itself."""
-    state = dict(model.state_dict())
-    state["unembedding.weight"] = state["unembedding.weight"].clone()
-    again = rebuild(replace(model.config, tie_embeddings=False), state)
-    return again.eval().requires_grad_(False)
+def afresh(model: LanguageModel, config: QuantizeConfig) -> LanguageModel:
+    """The same weights, to be quantized by `config`.
+
+    A tied head that gets a scheme becomes a matrix of its own. Where the original's inputs are
+    rounded, as with "w8a8", these are not: the new schemes say which are.
+    """
+    state, shape = dict(model.state_dict()), shape_for(config, model.config)
+    if shape != model.config:
+        state["unembedding.weight"] = state["unembedding.weight"].clone()
+    return rebuild(shape, state).eval().requires_grad_(False)
+
+
+def shape_for(config: QuantizeConfig, original: ModelConfig) -> ModelConfig:
+    """What the model of this shape becomes: a tied head that gets a scheme is tied no more."""
+    own_head = config.head != KEEP and config.table == KEEP
+    return replace(original, tie_embeddings=original.tie_embeddings and not own_head)
+
+
+def foresee(checkpoint: Checkpoint, config: QuantizeConfig, form: Format) -> None:
+    """See without any weights whether a model can be quantized so.
+
+    Raises:
+        ConfigError: it cannot; see `quantize`.
+    """
+    plan_for(skeleton(shape_for(config, checkpoint.config)), config, form, "float32")
 
 
 def stored_dtype(checkpoint: Checkpoint) -> FloatName:

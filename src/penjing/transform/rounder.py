@@ -6,10 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from penjing.quantization.floats import FloatName
+from penjing.core.errors import ConfigError
+from penjing.quantization.floats import LARGEST, FloatName
+from penjing.quantization.packing import words_for
 from penjing.quantization.rounding import Grid, build, fit
 from penjing.quantization.scheme import Scheme
 from penjing.quantization.tensor import QuantizedTensor
+
+SHAPE_BITS = 128  # the two numbers of a packed matrix's shape
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,24 @@ class Rounder:
         return self.scheme.group_for(columns)
 
     def fit(self, weight: Tensor, name: str = "tensor") -> tuple[Tensor, Tensor]:
-        """Scales and zero points (N, G) for a weight (N, K): 0 where the scheme is symmetric."""
+        """Scales and zero points (N, G) for a weight (N, K): 0 where the scheme is symmetric.
+
+        Raises:
+            CheckpointError: it holds a NaN or an infinity.
+            ConfigError: a scale or an offset is beyond what the file can hold.
+        """
         w = weight.detach().float().contiguous().numpy()
         grid = fit(w, self.scheme, name=name, scale_dtype=self.scale_dtype)
         scale = torch.from_numpy(grid.scale.copy())
-        zero = torch.zeros_like(scale)
-        return scale, zero if grid.zero is None else torch.from_numpy(grid.zero).float()
+        if grid.zero is None:
+            return scale, torch.zeros_like(scale)
+        zero = torch.from_numpy(grid.zero).float()
+        if self.gguf and float((scale * zero).max()) > LARGEST["float16"]:
+            raise ConfigError(
+                f"{name} has weights down to {float(w.min()):.3g}, and GGUF's offsets are float16. "
+                "Write compressed-tensors, or take a symmetric scheme."
+            )
+        return scale, zero
 
     def codes(self, weight: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
         """The nearest integers, as floats; all shapes broadcast."""
@@ -59,9 +75,13 @@ class Rounder:
         return replace(built, offset=built.offset.astype(np.float16).astype(np.float32))
 
     def stored_bits(self, rows: int, columns: int) -> int:
-        """What a matrix takes on disk, scales and zero points or offsets included."""
+        """What a matrix takes on disk, with all that belongs to it (model/compressed_saving.py)."""
+        bits, symmetric = self.scheme.bits, self.scheme.symmetric
         if self.gguf:
-            each = 16 if self.scheme.symmetric else 32
-            return rows * columns * self.scheme.bits + rows * columns // 32 * each
-        width = 32 if self.scale_dtype == "float32" else 16
-        return round(self.scheme.bits_per_weight(rows, columns, scale_bits=width) * rows * columns)
+            return rows * columns * bits + rows * columns // 32 * (16 if symmetric else 32)
+        groups = columns // self.group(columns)
+        scales = rows * groups * (32 if self.scale_dtype == "float32" else 16)
+        if self.scheme.activations:  # a level a byte
+            return rows * columns * 8 + scales
+        zeros = 0 if symmetric else groups * 32 * words_for(rows, bits)
+        return rows * 32 * words_for(columns, bits) + SHAPE_BITS + scales + zeros

@@ -13,9 +13,11 @@ from penjing.core.errors import ConfigError, StorageError
 from penjing.formats.gguf.checkpoint import GgufCheckpoint
 from penjing.formats.gguf.writer import KEEP as AS_THEY_ARE
 from penjing.formats.gguf.writer import write_gguf
+from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
 from penjing.model.config import ModelConfig
-from penjing.model.families import FAMILIES
+from penjing.model.families import FAMILIES, rebuild
+from penjing.model.tensor_files import TensorFiles
 from penjing.model.weights import export_tensors
 from penjing.quantization.scheme import Scheme
 from penjing.quantization.tensor import QuantizedTensor
@@ -67,14 +69,14 @@ def write(
     row = Lineage("quantize", settings, source.digest, data, figures or {})
     lineage = (*source.lineage, row)
     if form == "gguf":
-        check_blocks(quantized)
         write_gguf(_InMemory(quantized, source, lineage), path, AS_THEY_ARE)
         return
-    rules = FAMILIES[quantized.model.config.family].hf.rules(quantized.model.config)
+    model = _as_stored(quantized, source)
+    rules = FAMILIES[model.config.family].hf.rules(model.config)
     ours = {name: rule.ours.removesuffix(".weight") for rule in rules for name in rule.theirs}
     save_checkpoint(
         path,
-        model=quantized.model.to(getattr(torch, stored_dtype(source))),
+        model=model,
         tokenizer=source.tokenizer,
         lineage=lineage,
         generation=source.generation,
@@ -102,17 +104,6 @@ def check_space(quantized: Quantized, source: Checkpoint, path: Path) -> None:
         )
 
 
-def check_blocks(quantized: Quantized) -> None:
-    """Raises ConfigError for a matrix whose rows cannot be cut into GGUF's blocks."""
-    for name, tensor in quantized.tensors.items():
-        if tensor.shape[1] % 32:
-            raise ConfigError(
-                f"GGUF's quantized types have blocks of 32 weights, and {name} has rows of "
-                f"{tensor.shape[1]}. Keep it (--keep '{name.removesuffix('.weight')}'), or write "
-                "compressed-tensors with a scale for each channel."
-            )
-
-
 def weight_bytes(path: Path) -> tuple[int, int]:
     """What the weights of a model take: the files on disk, and the numbers alone in them.
 
@@ -121,7 +112,7 @@ def weight_bytes(path: Path) -> tuple[int, int]:
     if path.is_file():
         tensors = GgufCheckpoint.open(path).file.tensors.values()
         return path.stat().st_size, sum(info.size for info in tensors)
-    files = sorted(path.glob("*.safetensors"))
+    files = TensorFiles(path, str).paths
     whole = sum(file.stat().st_size for file in files)
     return whole, whole - sum(8 + _header(file) for file in files)
 
@@ -130,6 +121,12 @@ def _header(file: Path) -> int:
     """Bytes of the list of tensors that a safetensors file begins with."""
     with file.open("rb") as stream:
         return int.from_bytes(stream.read(8), "little")
+
+
+def _as_stored(quantized: Quantized, source: Checkpoint) -> LanguageModel:
+    """In the precision of the file. The model in memory, which is still measured, stays exact."""
+    dtype, model = getattr(torch, stored_dtype(source)), quantized.model
+    return rebuild(model.config, {n: t.to(dtype) for n, t in model.state_dict().items()})
 
 
 class _InMemory(Checkpoint):
@@ -143,6 +140,6 @@ class _InMemory(Checkpoint):
         self.tokenizer, self.generation = source.tokenizer, source.generation
 
     def weights(self) -> Mapping[str, Tensor | QuantizedTensor]:
-        model = self._quantized.model.to(getattr(torch, stored_dtype(self._source)))
+        model = _as_stored(self._quantized, self._source)
         rules = FAMILIES[model.config.family].hf.rules(model.config)
         return {**export_tensors(model.state_dict(), rules), **self._quantized.tensors}

@@ -59,7 +59,7 @@ def open_quietly(path: Path, threads: int) -> LoadedModel:
     """A model on the engine that will run it, without a warning where that is torch: it is said in
     the table."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("ignore", RuntimeWarning)
         return load(path, threads=threads)
 
 

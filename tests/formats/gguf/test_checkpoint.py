@@ -155,6 +155,9 @@ def test_rope_of_every_kind(make_gguf, llamacpp, extra, factors, settings):
         ({"extra": {"split.count": 3}}, "one of several parts"),
         ({"extra": {"llama.expert_count": 8}}, "llama.expert_count = 8 cannot be computed"),
         ({"extra": {"llama.attention.sliding_window": 16}}, "sliding_window = 16"),
+        ({"extra": {"llama.attention.sliding_window": [0, 16]}}, r"sliding_window = \[ 0 16\]"),
+        ({"extra": {"llama.attention.causal": False}}, "sees what comes later"),
+        ({"arch": "m" * 200}, "architecture 'm{30,50} cannot"),
         ({"extra": {"llama.rope.scaling.type": "longrope", "llama.rope.scaling.factor": 2.0}},
          "RoPE scaling 'longrope'"),
         ({"extra": {"llama.rope.scaling.attn_factor": 0.5}}, "attn_factor = 0.5"),
@@ -178,6 +181,7 @@ def test_what_is_refused(make_gguf, made, said):
     ("key", "value", "said"),
     [
         ("block_count", 9999, "claims 9,999 layers"),
+        ("block_count", 3, "claims 3 layers"),  # in the 20 tensors of two
         ("block_count", 0, "n_layer of the model cannot be 0"),
         ("context_length", 0, "context_length of the model cannot be 0"),
         ("attention.head_count", 2**32 - 1, "n_head must be at least 1 and not absurdly large"),

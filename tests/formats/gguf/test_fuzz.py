@@ -1,7 +1,8 @@
 """Damaged and malicious files: an error of ours or the model, in bounded time and memory.
 
-Three ways to damage a file: single bits, its end cut off, and its fields (found by gguf's own
-reader) set to what makes readers fail: 0, 1, huge, just beyond, negative if read as signed.
+Ways to damage a file: single bits, its end cut off, its fields (found by gguf's own reader) set to
+what makes readers fail: 0, 1, huge, just beyond, negative if read as signed; and sound files whose
+values are of another type.
 """
 
 import gc
@@ -18,11 +19,14 @@ import pytest
 
 from penjing.core.errors import PenjingError
 from penjing.formats.gguf.checkpoint import GgufCheckpoint
+from penjing.formats.gguf.config import NOT_COMPUTED
+from penjing.formats.gguf.encode import header
 from penjing.formats.gguf.reader import GgufFile
+from penjing.formats.gguf.writer import write_gguf
 from penjing.quantization.ggml import FLOAT_TYPES, unpack_blocks, unpack_floats
 
 MUTATIONS = 10_500  # of the header and all tensors' values
-WHOLE = 600  # those of them that are opened as a model with its tokenizer
+WHOLE = 360  # those of them that are opened as a model with its tokenizer
 SECONDS = 2.0  # of the processor that one file may take; they take a millisecond
 BYTES = 4_000_000  # that one file may allocate; it has some 30,000
 
@@ -141,3 +145,38 @@ def test_the_model_survives(make_gguf, tmp_path, arch, kinds):
     n = WHOLE // len(KINDS)
     refused = survive(source, read_model, n, seed=7, scratch=tmp_path / "x.gguf")
     assert n * 0.5 < refused <= n
+
+
+ODD_VALUES = (
+    *(True, 0, -1, 2**32 - 1, 2**64 - 1, float("nan"), 1e300, "", "x", "y" * 9999),
+    *([], ["a"], [1, 2], [0.5], [True, False], [2**63]),
+)
+OPTIONAL = (
+    *("add_bos_token", "add_space_prefix", "bos_token_id", "unknown_token_id", "padding_token_id"),
+    *("eot_token_id", "scores"),
+)
+
+
+@pytest.mark.parametrize(("arch", "kinds"), KINDS)
+def test_values_of_another_type(make_gguf, tmp_path, arch, kinds):
+    """What can be read can also be written again."""
+    file = GgufFile.open(make_gguf(arch, kinds, c=32, heads=2, inner=32, layers=1))
+    start = min(info.start for info in file.tensors.values())
+    data = file.path.read_bytes()[start:]
+    whole = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in file.metadata.items()}
+    keys = {*whole, "general.alignment", "split.count", "penjing.lineage"}
+    keys |= {f"tokenizer.ggml.{name}" for name in OPTIONAL} | {"tokenizer.chat_template"}
+    keys |= {f"{arch}.{name}" for name in (*NOT_COMPUTED, "attention.causal")}
+    keys |= {f"{arch}.rope.scaling.{name}" for name in ("type", "factor", "attn_factor")}
+    refused = 0
+    for key in sorted(keys):
+        for value in ODD_VALUES[:: 1 if key in whole else 3]:
+            path = tmp_path / "odd.gguf"
+            path.write_bytes(header(whole | {key: value}, file.tensors, start) + data)
+            try:
+                read_model(path)
+                write_gguf(GgufCheckpoint.open(path), tmp_path / "again.gguf", "F32")
+            except PenjingError as error:
+                refused += 1
+                assert len(str(error)) < 1000
+    assert refused > 100

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer as Backend
 from tokenizers import models, pre_tokenizers, trainers
@@ -284,7 +285,12 @@ def test_end_ids(byte_level):
         ({"token_type": [[1]] * 1404}, "token_type, entry 0, is no number"),
         ({"merges": [[1]]}, "merges, entry 0, is no text"),
         ({"eos_token_id": [1]}, "eos_token_id is"),
+        ({"add_bos_token": np.array([1, 0])}, "add_bos_token is .*neither true nor false"),
+        ({"add_bos_token": 1}, "add_bos_token is 1, neither"),
+        *(({name: "y" * 10**6}, f"{name} is 'y{{30,50}}[^y]") for name in ("model", "pre")),
+        ({"merges": ["y" * 10**6]}, "entry 0, is 'y{50,60}:"),
     ],
+    ids=lambda value: str(value)[:40],
 )
 def test_damaged_metadata(byte_level, change, said):
     metadata = byte_level | {"tokenizer.ggml.pre": "gpt-2"}

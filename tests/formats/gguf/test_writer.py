@@ -11,6 +11,7 @@ import torch
 
 from penjing.core.errors import CheckpointError, ConfigError, StorageError, TokenizerError
 from penjing.formats.gguf.checkpoint import GgufCheckpoint
+from penjing.formats.gguf.encode import header
 from penjing.formats.gguf.writer import write_gguf
 from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
 from penjing.model.config import ModelConfig
@@ -110,6 +111,21 @@ def test_llamacpp_writes_the_same_text(tmp_path, llamacpp, family, scheme):
     until = near.index(True) if True in near else 12
     assert theirs[:until] == best.indices[:until, 0].tolist()
     assert scheme != "F32" or until > 8
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(0, 2**32 - 1, 2**32, 2**64 - 1, -1, -(2**63), 0.5, 1e300, float("inf"), True, False, "a"),
+        *([1, -1], [2**31], [-(2**31) - 1, 3], [2**64 - 1], [0.5, 2], [1e300], [True, False]),
+        *(["a", "床"], []),
+    ],
+    ids=str,
+)
+def test_values_of_any_size(tmp_path, value):
+    """As gguf reads them: those of another's file may be any."""
+    (tmp_path / "x.gguf").write_bytes(header({"key": value}, {}, 0))
+    assert gguf.GGUFReader(tmp_path / "x.gguf").get_field("key").contents() == value
 
 
 def test_what_gguf_reads_in_the_header(tmp_path):

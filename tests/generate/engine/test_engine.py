@@ -57,6 +57,18 @@ def test_a_late_short_prompt_does_not_wait_for_a_long_one(exact_runner, byte_tok
     assert long._request.n_output == 0 and long._request.past.length == 26
 
 
+def test_who_waits_for_a_beginning_that_is_being_read_holds_up_nobody(exact_runner, byte_tokenizer):
+    engine = Engine(exact_runner, byte_tokenizer, max_running=4, pass_tokens=8)
+    texts = [engine.submit(list(range(60)), greedy(1)) for _ in range(2)]
+    engine.step()
+    late = engine.submit([7] * 3, greedy(1))
+    next(late)
+    assert engine.stats().passes == 2
+    for text in texts:
+        list(text)
+    assert texts[1].reused > 40  # it waited too: for the most of it
+
+
 def test_whole_pieces_take_turns(tiny_runner, byte_tokenizer):
     engine = Engine(tiny_runner("torch"), byte_tokenizer, max_running=3, pass_tokens=8)
     texts = [engine.submit([i] * 33, greedy(1)) for i in range(3)]
@@ -131,7 +143,47 @@ def test_the_queue_is_bounded_and_says_when_to_come_again(runner, byte_tokenizer
     assert all(len(list(other)) == 3 for other in others)
 
 
+def test_memory_is_given_once_and_holds_a_token(runner, byte_tokenizer):
+    with pytest.raises(ConfigError, match="cache_tokens or cache_bytes, not both"):
+        Engine(runner, byte_tokenizer, cache_tokens=9, cache_bytes=9)
+    least = runner.bytes_per_token
+    with pytest.raises(ConfigError, match=rf"cache_bytes must be at least {least} \(of one token"):
+        Engine(runner, byte_tokenizer, cache_bytes=least - 1)
+
+
+def test_a_whole_context_fits_in_whole_blocks(tiny_runner, byte_tokenizer):
+    runner = tiny_runner("rows", context_length=601)
+    runner.block = 16
+    engine = Engine(runner, byte_tokenizer, max_running=1, stop_ids=())
+    assert engine.memory().cache_tokens == 608
+    assert len(list(engine.submit([1] * 600, greedy(60)))) == 2
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+def test_who_gets_no_memory_is_told_and_others_go_on(threaded, engine):
+    text = engine.submit([1], greedy(30))
+    next(text)
+    if threaded:
+        engine.start()
+    new_past, engine.runner.new_past = engine.runner.new_past, lambda _: [].pop()
+    with pytest.raises(IndexError):
+        list(engine.submit([2], greedy(9)))
+    engine.runner.new_past = new_past
+    assert len(list(text)) == 29
+    assert len(list(engine.submit([3], greedy(9)))) == 9
+    engine.close(drain=True)
+    assert engine.stats().failed == 1 and engine.memory().lent_tokens == 0
+
+
 # Leaving.
+
+
+def test_dropped_texts_do_not_fill_the_queue(runner, byte_tokenizer):
+    engine = Engine(runner, byte_tokenizer, max_waiting=2, stop_ids=())
+    for i in range(9):
+        engine.submit([i], greedy(3))  # nobody keeps it
+        gc.collect()
+    assert engine.stats().waiting <= 2
 
 
 def test_a_closed_text_frees_its_memory_at_once(engine):
@@ -345,6 +397,7 @@ def test_prompts_that_cannot_be_used_leave_the_others_alone(engine, prompt, mess
         ({"cache_tokens": 0}, "cache_tokens must be at least 1"),
         ({"max_running": 8, "pass_tokens": 7}, r"pass_tokens must be at least 8 \(a row for each"),
         ({"context_length": -3}, "context_length must be at least 1"),
+        ({"context_length": 0}, "context_length must be at least 1, got 0"),
     ],
 )
 def test_settings_out_of_range(runner, byte_tokenizer, settings, message):

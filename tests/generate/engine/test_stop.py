@@ -1,5 +1,7 @@
 """Stop strings against the simple oracle: look for them in the whole text."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,3 +85,9 @@ def test_characters_that_come_byte_by_byte(text, stops):
     pieces = [filter.push(decoder.push(id)) for id in text.encode()]
     out = "".join(pieces) + filter.flush()
     assert (out, filter.stopped) == oracle(text, stops)
+
+
+def test_a_long_stop_string_costs_no_more_than_the_text():
+    stops, began = StopStrings(["x" * 300_000]), time.perf_counter()
+    assert "".join(stops.push("xy") for _ in range(20)) == "xy" * 20
+    assert time.perf_counter() - began < 1  # by its own length: a minute

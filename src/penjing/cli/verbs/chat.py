@@ -1,7 +1,6 @@
 """`penjing chat`: talk with a model, turn after turn, in a terminal or through a pipe."""
 
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -65,12 +64,17 @@ def run(args: Sequence[str]) -> int:
     """Load, and talk until there is nothing more to be said."""
     arguments: Arguments = parse(Arguments, args, "chat")
     from penjing.cli.chat import Chat
+    from penjing.cli.console import make_console, teller
+    from penjing.cli.warned import warnings_shown
     from penjing.generate.conversation import Conversation
     from penjing.generate.load import load
 
-    with warnings.catch_warnings(record=True) as told:
+    with warnings_shown():
         model = load(
-            arguments.model, threads=arguments.threads, context_length=arguments.context_length
+            arguments.model,
+            threads=arguments.threads,
+            context_length=arguments.context_length,
+            listener=teller(make_console(stderr=True)),
         )
     conversation = Conversation(
         model,
@@ -81,10 +85,7 @@ def run(args: Sequence[str]) -> int:
     sampling = arguments.settings()
     model.params(**sampling)  # a wrong setting is said before the first message
     try:
-        chat = Chat(conversation, sampling, name=arguments.model)
-        for warning in told:
-            chat.note(str(warning.message), "yellow")
-        return chat.run(sys.stdin)
+        return Chat(conversation, sampling, name=arguments.model).run(sys.stdin)
     finally:
         conversation.close()
         model.close()

@@ -194,6 +194,7 @@ def run(args: Sequence[str]) -> int:
     """Load, and write token by token."""
     arguments: Arguments = parse(Arguments, args, "generate")
     from penjing.cli.prompt import read_prompt
+    from penjing.cli.warned import warnings_shown
     from penjing.generate.load import load
 
     output = arguments.output
@@ -203,7 +204,9 @@ def run(args: Sequence[str]) -> int:
         )
     settings = arguments.settings()
     prompt = read_prompt(arguments.prompt)
-    steps = load(arguments.path, **asdict(arguments.computing)).generate(prompt, **settings)
+    with warnings_shown():
+        model = load(arguments.path, **asdict(arguments.computing))
+    steps = model.generate(prompt, **settings)
     begin = time.perf_counter()
     if output.json:
         _write_json(steps)

@@ -70,12 +70,12 @@ def model(path: Path) -> Iterator[Row]:
     Raises:
         CheckpointError: it is missing, damaged, or of a form unknown to us.
     """
-
+    from penjing.cli.console import make_console, teller
     from penjing.formats.opening import open_checkpoint
     from penjing.model.families import skeleton
     from penjing.report.units import size
 
-    checkpoint = open_checkpoint(path)
+    checkpoint = open_checkpoint(path, listener=teller(make_console(stderr=True)))
     tokenizer = checkpoint.tokenizer
     generation = checkpoint.generation
     checkpoint.weights()  # an error, if they are damaged

@@ -1,7 +1,7 @@
 """`penjing quantize`: a model made smaller and faster, with the loss measured."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from penjing.transform.quantize import QuantizeConfig
 
 COMPARED = ("int8", "int4-g32")  # where no scheme is named
-STORY = ("int8-tensor", "int8", "uint8", "int4-tensor", "int4", "int4-g32", "int4-asym-g32")
 HELD_OUT = 0.3  # of the calibration text, where no other text is there to evaluate
 
 
@@ -81,12 +80,14 @@ def run(args: Sequence[str]) -> int:
     """Quantize, measure, and show one table."""
     arguments: Arguments = parse(Arguments, args, "quantize")
     if arguments.explain:
+        _check_explain(arguments)
         return _explain(arguments)
     if arguments.report is not None:
         raise UsageError("--report belongs to --explain; for the table there is --json.")
     from penjing.cli.console import show
     from penjing.cli.quantize_table import show_comparison, write_json
     from penjing.cli.study_progress import StudyProgress
+    from penjing.cli.warned import warnings_shown
     from penjing.core.files import check_free
     from penjing.formats.opening import open_checkpoint
     from penjing.transform.compare import Measuring, compare
@@ -96,7 +97,7 @@ def run(args: Sequence[str]) -> int:
     configs = _configs(arguments)
     for config in configs:
         config.check(with_text=bool(arguments.calibrate))
-    with StudyProgress() as progress:
+    with StudyProgress() as progress, warnings_shown(progress.console):
         source = open_checkpoint(arguments.path, listener=progress)
         calibration, evaluation = _texts(arguments, source.tokenizer, progress)
         if evaluation is None:
@@ -160,7 +161,11 @@ def _head(arguments: Arguments) -> str:
 def _texts(
     arguments: Arguments, tokenizer: "Tokenizer", listener: "Listener"
 ) -> tuple["Tokens | None", "Tokens | None"]:
-    """What to calibrate on and what to evaluate: never the same documents."""
+    """What to calibrate on and what to evaluate: never the same documents.
+
+    Raises:
+        UsageError: all that is to be evaluated is calibrated on.
+    """
     from penjing.data.batches import encode_documents
     from penjing.data.documents import split_documents
     from penjing.data.readers import read_documents
@@ -173,10 +178,18 @@ def _texts(
             return None, None
         return None, ids(read_documents(arguments.evaluate, listener=listener))
     documents = read_documents(arguments.calibrate, listener=listener)
-    if arguments.evaluate and arguments.evaluate != arguments.calibrate:
-        return ids(documents), ids(read_documents(arguments.evaluate, listener=listener))
-    split = split_documents(documents, validation_fraction=HELD_OUT)
-    return ids(split.train), ids(split.validation)
+    if not arguments.evaluate or set(arguments.evaluate) == set(arguments.calibrate):
+        split = split_documents(documents, validation_fraction=HELD_OUT)
+        return ids(split.train), ids(split.validation)
+    seen = {document.text for document in documents}
+    asked = read_documents(arguments.evaluate, listener=listener)
+    unseen = [document for document in asked if document.text not in seen]
+    if not unseen:
+        raise UsageError(
+            "All of the text to evaluate is in the calibration text. Name another one, or leave "
+            "--evaluate out: then a part of the calibration text is held out."
+        )
+    return ids(documents), ids(unseen)
 
 
 def _say_what_is_missing(console: "Console") -> None:
@@ -188,6 +201,17 @@ def _say_what_is_missing(console: "Console") -> None:
         "mse. --evaluate TEXT measures the loss; --calibrate TEXT allows gptq, awq and --bits.",
         "yellow",
     )
+
+
+def _check_explain(arguments: Arguments) -> None:
+    """Raises UsageError for an option that --explain would pass over."""
+    for option in fields(Arguments):
+        given = getattr(arguments, option.name) != option.default
+        if given and option.name not in ("path", "scheme", "explain", "report"):
+            raise UsageError(
+                f"--explain only shows one tensor: --scheme and --report go with it, "
+                f"--{option.name.replace('_', '-')} does not."
+            )
 
 
 def _explain(arguments: Arguments) -> int:
@@ -205,7 +229,7 @@ def _explain(arguments: Arguments) -> int:
     console = make_console()
     if arguments.report is not None:
         check_free(arguments.report)
-    schemes = [parse_scheme(name) for name in arguments.scheme or STORY]
+    schemes = [parse_scheme(name) for name in arguments.scheme]
     checkpoint = open_checkpoint(arguments.path, listener=teller(console))
     explanation = explain_tensor(checkpoint, arguments.explain, schemes)
     show_explanation(console, explanation)

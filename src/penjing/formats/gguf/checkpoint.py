@@ -84,6 +84,9 @@ class GgufCheckpoint(Checkpoint):
         """
         return GgufWeights(self.file, self.config, self.architecture)
 
+    def release(self) -> None:
+        self.file.release()
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the file: a parent in a lineage."""

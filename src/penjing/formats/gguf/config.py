@@ -7,6 +7,8 @@ and we do not compute is refused by name: a model that runs, but wrongly, is wor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from penjing.core.config import from_dict
 from penjing.core.errors import CheckpointError, ConfigError
 from penjing.core.table import Table, suggest
@@ -37,7 +39,8 @@ ARCHITECTURES: Table[Architecture] = Table(
     },
 )
 
-# Keys (after the architecture's name) that change what is computed: each must be absent or 0.
+# Keys (after the architecture's name) that change what is computed: each must be absent, 0, or no
+# more than zeros.
 NOT_COMPUTED = (
     "expert_count",
     "attention.sliding_window",
@@ -50,6 +53,7 @@ NOT_COMPUTED = (
     "attn_logit_softcapping",
     "final_logit_softcapping",
 )
+FEWEST_TENSORS = 9  # that any layer has
 
 
 def architecture_of(file: GgufFile) -> str:
@@ -61,8 +65,8 @@ def architecture_of(file: GgufFile) -> str:
     name = file.metadata.text("general.architecture")
     if name not in ARCHITECTURES:
         raise CheckpointError(
-            f"{file.path}: a model of the architecture {name!r} cannot be computed here."
-            f"{suggest(name, list(ARCHITECTURES))}"
+            f"{file.path}: a model of the architecture {name!r:.40} cannot be computed here."
+            f"{suggest(name[:40], list(ARCHITECTURES))}"
         )
     if file.metadata.whole("split.count", 1) > 1:
         raise CheckpointError(
@@ -82,10 +86,16 @@ def read_config(file: GgufFile) -> ModelConfig:
     architecture = ARCHITECTURES[name]
     metadata = file.metadata
     for key in NOT_COMPUTED:
-        if metadata.get(f"{name}.{key}"):
+        value = metadata.get(f"{name}.{key}", 0)
+        if np.any(value):
             raise CheckpointError(
-                f"{file.path}: {name}.{key} = {metadata[f'{name}.{key}']} cannot be computed here."
+                f"{file.path}: {name}.{key} = {value!s:.40} cannot be computed here."
             )
+    if not metadata.flag(f"{name}.attention.causal", True):
+        raise CheckpointError(
+            f"{file.path}: {name}.attention.causal is false: the model sees what comes later, and "
+            "cannot continue a text."
+        )
     try:
         settings = _sizes(file, name) | {
             "family": architecture.family,
@@ -117,7 +127,7 @@ def _sizes(file: GgufFile, name: str) -> dict[str, Any]:
     zero = [key for key, size in sizes.items() if size == 0]  # ours may leave them out
     if zero:
         raise CheckpointError(f"{file.path}: {', '.join(zero)} of the model cannot be 0.")
-    if sizes["n_layer"] > len(file.tensors):
+    if sizes["n_layer"] * FEWEST_TENSORS > len(file.tensors):
         raise CheckpointError(
             f"{file.path} claims {sizes['n_layer']:,} layers, but holds {len(file.tensors):,} "
             "tensors. The file was written only in part."

@@ -101,6 +101,7 @@ class Metadata(Mapping[str, Value]):
         return value
 
     def _wrong(self, key: str, what: str) -> CheckpointError:
-        found = str(self._values[key])
+        value = self._values[key]
+        found = "a list of texts" if isinstance(value, list) else str(value)
         short = found if len(found) <= 40 else f"{found[:40]}..."
         return CheckpointError(f"{self.path}: the metadata {key!r} must be {what}, not {short}.")

@@ -116,8 +116,8 @@ def pre_tokenizer_of(name: object, source: str) -> PreTokenizer:
         )
     if name not in PRE_TOKENIZERS:
         raise TokenizerError(
-            f"{source}: tokenizer.ggml.pre is {name!r}, a rule that is unknown here; with another "
-            f"one the ids would be wrong.{suggest(name, list(PRE_TOKENIZERS))}"
+            f"{source}: tokenizer.ggml.pre is {name!r:.40}, a rule that is unknown here; with "
+            f"another one the ids would be wrong.{suggest(name[:40], list(PRE_TOKENIZERS))}"
         )
     return PRE_TOKENIZERS[name]
 

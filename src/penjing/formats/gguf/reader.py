@@ -57,10 +57,10 @@ class GgufFile:
         path: Path,
         metadata: Metadata,
         tensors: Mapping[str, TensorInfo],
-        data: NDArray[np.uint8],
+        mapped: mmap.mmap,
     ) -> None:
         self.path, self.metadata, self.tensors = path, metadata, tensors
-        self._data = data
+        self._mapped, self._data = mapped, np.frombuffer(mapped, np.uint8)
 
     @classmethod
     def open(cls, path: str | Path) -> "GgufFile":
@@ -70,14 +70,19 @@ class GgufFile:
             CheckpointError: it is missing, no GGUF file, damaged, or of a form that is not read.
         """
         path = Path(path)
-        data = _map(path)
-        cursor = Cursor(data, path)
+        mapped = _map(path)
+        cursor = Cursor(np.frombuffer(mapped, np.uint8), path)
         _check_version(cursor, path)
         n_tensors = cursor.count("tensors", each=_SMALLEST_TENSOR, limit=MAX_TENSORS)
         n_entries = cursor.count("metadata entries", each=_SMALLEST_ENTRY, limit=MAX_ENTRIES)
         metadata = _metadata(cursor, n_entries)
-        tensors = _tensors(cursor, n_tensors, _alignment(cursor, metadata), len(data))
-        return cls(path, Metadata(metadata, path), tensors, data)
+        tensors = _tensors(cursor, n_tensors, _alignment(cursor, metadata), len(mapped))
+        return cls(path, Metadata(metadata, path), tensors, mapped)
+
+    def release(self) -> None:
+        """Drop the pages that were read from memory; they are read again when they are needed."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._mapped.madvise(mmap.MADV_DONTNEED)
 
     def raw(self, name: str) -> NDArray[np.uint8]:
         """The bytes of a tensor's rows, (N, bytes of a row), of a vector (1, bytes): a view of the
@@ -96,17 +101,16 @@ def is_gguf(path: Path) -> bool:
         return False
 
 
-def _map(path: Path) -> NDArray[np.uint8]:
+def _map(path: Path) -> mmap.mmap:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise CheckpointError(f"{path} is no file: a GGUF file was expected.")
         with path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError as error:
         raise CheckpointError(f"There is no file {path}.") from error
     except (OSError, ValueError) as error:  # ValueError: it is empty
         raise CheckpointError(f"{path} cannot be read as a GGUF file: {error}.") from error
-    return np.frombuffer(mapped, np.uint8)
 
 
 def _check_version(cursor: Cursor, path: Path) -> None:
@@ -146,7 +150,7 @@ def _alignment(cursor: Cursor, metadata: Mapping[str, Value]) -> int:
     cursor.where = "metadata 'general.alignment'"
     alignment = metadata.get("general.alignment", 32)
     if type(alignment) is not int or alignment < 1 or alignment & (alignment - 1):
-        raise cursor.error(f"{alignment!r} is no power of two")
+        raise cursor.error(f"{alignment!r:.40} is no power of two")
     return alignment
 
 

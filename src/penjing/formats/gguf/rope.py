@@ -49,7 +49,7 @@ def rope_settings(file: GgufFile, name: str, head_dim: int, context_length: int)
     if kind == "none" or factor == 1:
         return plain
     if kind not in ("linear", "yarn"):
-        raise CheckpointError(f"{file.path}: RoPE scaling {kind!r} cannot be computed here.")
+        raise CheckpointError(f"{file.path}: RoPE scaling {kind!r:.40} cannot be computed here.")
     known = metadata.whole(f"{name}.rope.scaling.original_context_length", 0)
     if kind == "yarn":
         known = known or context_length

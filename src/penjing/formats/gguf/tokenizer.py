@@ -37,8 +37,8 @@ def tokenizer_from_metadata(metadata: Mapping[str, Any], source: str = "GGUF") -
     model = metadata.get("tokenizer.ggml.model")
     if not isinstance(model, str) or model not in KINDS:
         raise TokenizerError(
-            f"{source}: tokenizer.ggml.model is {model!r}; such a tokenizer cannot be read."
-            f"{suggest(str(model), list(KINDS))}"
+            f"{source}: tokenizer.ggml.model is {model!r:.40}; such a tokenizer cannot be read."
+            f"{suggest(str(model)[:40], list(KINDS))}"
         )
     vocabulary = read_vocabulary(metadata, source)
     spec = KINDS[model](metadata, vocabulary, source)
@@ -122,7 +122,7 @@ def _sentencepiece(
             f"{source}: the vocabulary lacks {len(missing)} of the 256 byte tokens, such as "
             f"<0x{missing[0]:02X}>: not every text could be encoded."
         )
-    prefix = metadata.get("tokenizer.ggml.add_space_prefix", True)
+    prefix = _flag(metadata, "add_space_prefix", True, source)
     unknown = _role(metadata, "unknown", vocabulary, source)
     escape = [{"type": "Replace", "pattern": {"String": " "}, "content": SPACE}]
     unescape = [{"type": "Replace", "pattern": {"String": SPACE}, "content": " "}]
@@ -196,16 +196,25 @@ def _role(
         return None if id is None or id >= len(vocabulary.tokens) else vocabulary.tokens[id]
     if not isinstance(id, int) or not 0 <= id < len(vocabulary.tokens):
         raise TokenizerError(
-            f"{source}: {key} is {id!r}, but the vocabulary has the ids 0 to "
+            f"{source}: {key} is {id!r:.40}, but the vocabulary has the ids 0 to "
             f"{len(vocabulary.tokens) - 1}."
         )
     return vocabulary.tokens[id]
 
 
+def _flag(metadata: Mapping[str, Any], name: str, default: bool | None, source: str) -> bool | None:
+    said = metadata.get(f"tokenizer.ggml.{name}", default)
+    if said is not None and not isinstance(said, bool):
+        raise TokenizerError(
+            f"{source}: tokenizer.ggml.{name} is {said!r:.40}, neither true nor false."
+        )
+    return said
+
+
 def _adds_bos(metadata: Mapping[str, Any], source: str) -> bool:
-    said = metadata.get("tokenizer.ggml.add_bos_token")
+    said = _flag(metadata, "add_bos_token", None, source)
     if said is not None:
-        return bool(said)
+        return said
     if metadata["tokenizer.ggml.model"] == "llama":
         return True
     return pre_tokenizer_of(metadata.get("tokenizer.ggml.pre"), source).add_bos

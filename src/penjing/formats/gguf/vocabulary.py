@@ -29,7 +29,7 @@ END_TOKENS = frozenset(
         *("<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"),
     )
 )
-_LONGEST = 2048  # characters of one token; the merges of a longer one take too long to find
+_LONGEST = 512  # characters of one token; the merges of a longer one take too long to find
 
 
 class TokenType(IntEnum):
@@ -76,7 +76,7 @@ def read_vocabulary(metadata: Mapping[str, Any], source: str) -> Vocabulary:
     for id, token in enumerate(tokens):
         if first[token] != id:
             raise TokenizerError(
-                f"{source}: the token {token!r} is there twice, as {first[token]} and {id}."
+                f"{source}: the token {token!r:.60} is there twice, as {first[token]} and {id}."
             )
     return Vocabulary(tuple(tokens), tuple(_types(metadata, tokens, source)))
 
@@ -110,8 +110,8 @@ def read_merges(
         left, space, right = merge.partition(" ")
         if not (space and left in known and right in known and left + right in known):
             raise TokenizerError(
-                f"{source}: tokenizer.ggml.merges, entry {rank}, is {merge!r}: not two tokens of "
-                "the vocabulary that give a third."
+                f"{source}: tokenizer.ggml.merges, entry {rank}, is {merge!r:.60}: not two "
+                "tokens of the vocabulary that give a third."
             )
         merges.append((left, right))
     return merges
@@ -143,8 +143,8 @@ def merges_by_score(
     for before, after in pairwise(ranked):
         if not scores[before] > scores[after]:
             raise TokenizerError(
-                f"{source}: the tokens {vocabulary.tokens[before]!r} and "
-                f"{vocabulary.tokens[after]!r} have the scores {scores[before]} and "
+                f"{source}: the tokens {vocabulary.tokens[before]!r:.60} and "
+                f"{vocabulary.tokens[after]!r:.60} have the scores {scores[before]} and "
                 f"{scores[after]}: they do not say which is merged first. The file was converted "
                 "from a tokenizer of another kind; convert it anew."
             )
@@ -164,8 +164,8 @@ def _pairs(token: str, known: Mapping[str, int], source: str) -> Iterator[tuple[
         elif (left in known or cut == 1) and (right in known or len(right) == 1):
             # llama.cpp would join the two, the one of them as a character without a token.
             raise TokenizerError(
-                f"{source}: the token {token!r} is made of characters that have no token of their "
-                "own; such a vocabulary is not SentencePiece's and cannot be read."
+                f"{source}: the token {token!r:.60} is made of characters that have no token of "
+                "their own; such a vocabulary is not SentencePiece's and cannot be read."
             )
 
 

@@ -71,7 +71,8 @@ def write_gguf(
     Raises:
         ConfigError: there is no such scheme.
         CheckpointError: llama.cpp computes no such model, or a matrix cannot be had in the scheme:
-            rows are no multiple of 32, weights not finite or beyond float16.
+            rows are no multiple of 32, weights that cannot be quantized as they are not finite,
+            or are beyond float16.
         TokenizerError: llama.cpp has no such tokenizer.
         StorageError: the disk refuses.
     """

@@ -30,8 +30,8 @@ from penjing.tokenizer.tokenizer import Tokenizer
 class Engine:
     """Continues many texts at once with one model, within a memory that is known before.
 
-    `cache_tokens` positions of pasts are held at most, or as many as `cache_bytes` hold (by default
-    one whole context, or 512 for each running text if that is more). `max_running` texts are in a
+    `cache_tokens` positions of pasts are held at most, or as many as `cache_bytes` hold; by default
+    one whole context, or 512 for each running text if that is more. `max_running` texts are in a
     pass, and `max_waiting` more may queue. A pass reads at most `pass_tokens` tokens of prompts.
     `context_length` may bound the model's own. `drafter` guesses tokens (see
     `penjing.generate.engine.speculation`).
@@ -67,13 +67,18 @@ class Engine:
         if stop_ids is None:
             stop_ids = () if tokenizer.eos_id is None else (tokenizer.eos_id,)
         self.runner, self.tokenizer, self.stop_ids = runner, tokenizer, frozenset(stop_ids)
-        self.context = min(runner.config.context_length, context_length or 2**62)
+        longest = runner.config.context_length
+        self.context = longest if context_length is None else min(longest, context_length)
         draft_bytes = drafter.bytes_per_token if drafter is not None else 0
         self._bytes_per_token = runner.bytes_per_token + draft_bytes
-        if cache_tokens is None:
-            cache_tokens = max(self.context, 512 * max_running)
-            if cache_bytes is not None:
-                cache_tokens = cache_bytes // self._bytes_per_token
+        if cache_bytes is not None:
+            if cache_tokens is not None:
+                raise ConfigError("Give cache_tokens or cache_bytes, not both.")
+            _check("cache_bytes", cache_bytes, least=self._bytes_per_token, why="of one token")
+            cache_tokens = cache_bytes // self._bytes_per_token
+        elif cache_tokens is None:
+            blocks = -(-max(self.context, 512 * max_running) // runner.block)
+            cache_tokens = blocks * runner.block
         _check("max_running", max_running, least=1)
         _check("max_waiting", max_waiting, least=1)
         _check("cache_tokens", cache_tokens, least=1)
@@ -137,6 +142,8 @@ class Engine:
             )
         with self._wake:
             self._check_open()
+            if len(self.scheduler.waiting) >= self.max_waiting and not self._in_pass:
+                self._reap()
             if len(self.scheduler.waiting) >= self.max_waiting:
                 seconds = self._seconds_to_room()
                 raise BusyError(
@@ -171,6 +178,8 @@ class Engine:
                 if self._halted:
                     self._fail_all("The engine was closed before this text was finished.")
                 work = self.scheduler.plan()
+                while self.scheduler.refused:
+                    self._end(*self.scheduler.refused.popitem())
                 self._in_pass = bool(work)
             if not work:
                 return False
@@ -229,6 +238,8 @@ class Engine:
         """Figures since the engine was made."""
         with self._lock:
             now = {"running": len(self.scheduler.running), "waiting": len(self.scheduler.waiting)}
+            if self.speculation is not None:
+                now |= {"drafted": self.speculation.drafted, "accepted": self.speculation.accepted}
             return replace(self._stats, **now)
 
     def _end(self, request: Request, failure: Exception | None) -> None:
@@ -240,8 +251,6 @@ class Engine:
         self.scheduler.remove(request, keep=failure is None)
         if self.speculation is not None:
             self.speculation.forget(request)
-            self._stats.drafted = self.speculation.drafted
-            self._stats.accepted = self.speculation.accepted
         request.outbox.put(failure)
 
     def _reap(self) -> None:

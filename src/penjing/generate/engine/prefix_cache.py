@@ -50,8 +50,7 @@ class PrefixCache:
         return self._in_blocks(request.capacity)
 
     def lend(self, request: Request) -> bool:
-        """Give `request` a past with as much of its prompt as is known; false when none fits now,
-        or when much of its prompt is being read for another text, and is soon known.
+        """Give `request` a past with as much of its prompt as is known; false when none fits now.
 
         One that brought its own keeps it.
         """
@@ -61,8 +60,6 @@ class PrefixCache:
         if self.lent_tokens + needed > self.budget:
             return False
         source, shared = self._longest(request.ids)
-        if self._soon_known(request.ids) - shared >= WORTH_WAITING:
-            return False
         past: Past | None = None
         if isinstance(source, Idle):
             past = self._copy(source, shared, needed) or self._take_over(source, shared, needed)
@@ -75,6 +72,13 @@ class PrefixCache:
         request.past, request.reused, request.whole = past, shared, shared
         self.lent.append(request)
         return True
+
+    def soon_known(self, request: Request) -> bool:
+        """Whether much of the prompt of `request` is being read for another text just now."""
+        if request.past is not None:
+            return False
+        soon = self._being_read(request.ids)
+        return soon >= WORTH_WAITING and soon - self._longest(request.ids)[1] >= WORTH_WAITING
 
     def take_back(self, request: Request, *, keep: bool = True) -> None:
         """`request` has ended. Its past is kept for others, unless it may be damaged."""
@@ -106,7 +110,7 @@ class PrefixCache:
                 best, most = holder, shared
         return best, most
 
-    def _soon_known(self, ids: Sequence[int]) -> int:
+    def _being_read(self, ids: Sequence[int]) -> int:
         """How much of the beginning of `ids` is in prompts that are being read."""
         reading = [r for r in self.lent if self.reuse and r.n_output == 0]
         shared = max((common_prefix(ids[:-1], r.ids) for r in reading), default=0)
@@ -146,13 +150,16 @@ class PrefixCache:
         kept = spare.past.capacity if spare is not None else 0
         if self.lent_tokens + kept + tokens > self.budget:
             return False
+        lacking = self.used_tokens + tokens - self.budget
         others = [idle for idle in self.idle if idle is not spare]
         for idle in others:
             enough = self._in_blocks(len(idle.shareable))
-            if self.used_tokens + tokens > self.budget and enough < idle.past.capacity:
+            if lacking > 0 and enough < idle.past.capacity:
+                lacking -= idle.past.capacity - enough
                 idle.past.resize(enough)
         for idle in others:
-            if self.used_tokens + tokens > self.budget:
+            if lacking > 0:
+                lacking -= idle.past.capacity
                 self.idle.remove(idle)
         return True
 

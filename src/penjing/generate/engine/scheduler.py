@@ -46,6 +46,7 @@ class Scheduler:
         self.cache, self.max_running, self.pass_tokens = cache, max_running, pass_tokens
         self.waiting: deque[Request] = deque()
         self.running: list[Request] = []
+        self.refused: dict[Request, Exception] = {}  # who could not be let in, and are to be told
 
     @property
     def busy(self) -> bool:
@@ -67,11 +68,24 @@ class Scheduler:
         return work
 
     def admit(self) -> None:
-        """Let requests in while there are places and memory."""
-        while self.waiting and len(self.running) < self.max_running:
-            if not self.cache.lend(self.waiting[0]):
+        """Let requests in while there are places and memory.
+
+        One whose beginning is just being read for another waits for it; those behind it do not.
+        """
+        for request in list(self.waiting):
+            if len(self.running) == self.max_running:
                 return
-            self.running.append(self.waiting.popleft())
+            if self.cache.soon_known(request):
+                continue
+            try:
+                if not self.cache.lend(request):
+                    return
+            except Exception as error:  # no memory, whoever says it and how
+                self.cache.clear()
+                self.refused[request] = error
+            else:
+                self.running.append(request)
+            self.waiting.remove(request)
 
     def remove(self, request: Request, *, keep: bool = True) -> None:
         """`request` has ended, wherever it stands; its past becomes free at once."""

@@ -35,7 +35,13 @@ class StopStrings:
 
     def _overlap(self, text: str) -> int:
         """Length of the longest end of `text` that begins a stop string."""
+        longest = {stop: min(len(stop) - 1, len(text)) for stop in self.stops}
         return max(
-            (n for stop in self.stops for n in range(1, len(stop)) if text.endswith(stop[:n])),
+            (
+                n
+                for stop, most in longest.items()
+                for n in range(1, most + 1)
+                if text.endswith(stop[:n])
+            ),
             default=0,
         )

@@ -10,12 +10,14 @@ from penjing.generate.runners.kernel_runner import KernelRunner
 from penjing.generate.runners.network import kernels_fit
 from penjing.generate.runners.runner import Runner
 from penjing.generate.runners.torch_runner import TorchRunner
+from penjing.kernels.compiling import COMPILING_FAILED
 from penjing.kernels.features import OFF
 from penjing.kernels.support import support
 from penjing.model.checkpoint import Checkpoint
 from penjing.model.runtime import pick_device
 
 Kernels = Literal["auto", "on", "off"]
+MOST_THREADS = 1024
 
 
 def choose_runner(
@@ -34,8 +36,10 @@ def choose_runner(
     """
     if kernels not in get_args(Kernels):
         raise ConfigError(f"kernels must be 'auto', 'on' or 'off', got {kernels!r}.")
-    if threads < 0:
-        raise ConfigError(f"threads must be 0 (all processors) or more, got {threads}.")
+    if not 0 <= threads <= MOST_THREADS:
+        raise ConfigError(
+            f"threads must be 0 (all processors), or from 1 to {MOST_THREADS}, got {threads}."
+        )
     place = pick_device(device)
     reason = _unsuited(checkpoint, place, dtype) if kernels != "off" else "they are not wanted"
     if reason is None:
@@ -43,6 +47,12 @@ def choose_runner(
         if isinstance(runner, Runner):
             return runner
         reason = runner
+        if kernels == "auto" and support().path != OFF:  # else `support` has said it
+            warnings.warn(
+                f"PyTorch computes {checkpoint.path}, slower than our kernels would: {reason}.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
     if kernels == "on":
         raise ConfigError(f"The kernels cannot compute {checkpoint.path}: {reason}.")
     if threads and place.type == "cpu":
@@ -60,7 +70,7 @@ def _unsuited(checkpoint: Checkpoint, place: torch.device, dtype: torch.dtype | 
 
 
 def _kernels(checkpoint: Checkpoint, threads: int) -> Runner | str:
-    """The kernels, or why they cannot compute this model on this machine: a warning says it."""
+    """The kernels, or why they cannot compute this model on this machine."""
     found = support()  # it warns, once
     if found.path == OFF:
         return found.reason
@@ -68,11 +78,5 @@ def _kernels(checkpoint: Checkpoint, threads: int) -> Runner | str:
         return KernelRunner.load(checkpoint, found.isa, threads=threads)
     except CheckpointError:
         raise  # torch could not read it either
-    except PenjingError as error:
-        reason = str(error).rstrip(".")
-    warnings.warn(
-        f"PyTorch computes {checkpoint.path}, slower than our kernels would: {reason}.",
-        RuntimeWarning,
-        stacklevel=4,
-    )
-    return reason
+    except (PenjingError, *COMPILING_FAILED) as error:
+        return str(error).strip().partition("\n")[0].rstrip(".")

@@ -10,16 +10,15 @@ from penjing.kernels.cache import KernelCache
 from penjing.kernels.features import Isa
 from penjing.kernels.program import Program
 from penjing.kernels.vector import LANES
-from penjing.kernels.work import MAX_ROWS
 from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
+from penjing.model.runtime import give_back_memory
 
 
 class KernelRunner(Runner):
     """All chunks in one pass. A row's logits have the same bits whatever is beside it."""
 
     exact = True
-    chunk = MAX_ROWS  # any would do; this fills the passes that a prompt is worked through in
     block = LANES
 
     def __init__(self, program: Program, config: ModelConfig) -> None:
@@ -38,6 +37,8 @@ class KernelRunner(Runner):
         program = Program(
             build_network(checkpoint), isa=isa, threads=threads or available_processors()
         )
+        checkpoint.release()
+        give_back_memory()
         return cls(program, checkpoint.config)
 
     def new_past(self, capacity: int) -> Past:

@@ -52,17 +52,13 @@ class Runner(ABC):
     device: str = "cpu"  # where the pasts lie
     bytes_per_token: int  # of a past, for each position of its capacity
 
-    # Tokens of a prompt that are read at once, where rows are not exact. Pieces end at multiples
-    # of it, so that a text's logits do not depend on who else is being served.
-    chunk: int = 256
+    # Tokens of a prompt that are read together or not at all; 1, any number will do, where rows are
+    # exact. Pieces end at multiples of it, so that a text's logits do not depend on who else is
+    # being served.
+    piece: int = 1
 
     # Memory for a past is taken in multiples of this many positions.
     block: int = 1
-
-    @property
-    def piece(self) -> int:
-        """Tokens that are read together or not at all; 1 where any number will do."""
-        return 1 if self.exact else self.chunk
 
     @abstractmethod
     def new_past(self, capacity: int) -> Past:

@@ -16,13 +16,13 @@ class TorchRunner(Runner):
 
     Matrix products of different shapes round differently, so a row's bits depend on the chunk
     that it is in (`exact` is false). Each chunk is run by itself and prompts are cut at multiples
-    of `chunk`, which makes a text's logits independent of the texts beside it all the same.
+    of `piece`, which makes a text's logits independent of the texts beside it all the same.
     """
 
     exact = False
 
-    def __init__(self, model: LanguageModel, *, chunk: int = 256) -> None:
-        self.model, self.config, self.chunk = model, model.config, chunk
+    def __init__(self, model: LanguageModel, *, piece: int = 256) -> None:
+        self.model, self.config, self.piece = model, model.config, piece
         weight = next(model.parameters())
         self.device = str(weight.device)
         self.name = f"torch ({str(weight.dtype).removeprefix('torch.')}, {weight.device})"

@@ -52,6 +52,8 @@ def _dry(logits: Logits, p: SamplingParams, state: State) -> Logits:
     if state.breaks is not None:
         weakened = [not state.breaks.is_breaker(id) for id in ids.tolist()]
         ids, repeats = ids[weakened], repeats[weakened]
+    if not len(ids):
+        return logits
     return dry(logits, ids, repeats, p.dry_multiplier, p.dry_base, p.dry_allowed_length)
 
 
