@@ -15,7 +15,9 @@ from penjing.kernels.support import support
 
 
 @pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is known of an earlier self-test."""
+    monkeypatch.setattr(selftest, "passed_mark", lambda _isa: None)
     support.cache_clear()
     yield
     support.cache_clear()
@@ -75,6 +77,27 @@ def test_without_any_pytorch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
         assert support().path == "off"
     assert "PyTorch computes" in str(warned[-1].message)
     assert "no compiler" in support().reason
+
+
+def test_what_has_passed_is_not_tested_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(features, "available", lambda: ["vector"])
+    monkeypatch.delenv(features.VARIABLE, raising=False)
+    monkeypatch.setattr(selftest, "passed_mark", lambda isa: tmp_path / isa.sources)
+    tested: list[str] = []
+    monkeypatch.setattr(selftest, "failure", lambda isa: tested.append(isa.sources))
+    for sources in ("old", "old", "new"):
+        monkeypatch.setattr(features, "_sources", lambda name=sources: name)
+        support.cache_clear()
+        assert support().path == "vector"
+    assert tested == ["old", "new"]
+    monkeypatch.setattr(features, "_sources", lambda: "wrong")
+    monkeypatch.setattr(selftest, "failure", lambda _isa: "nonsense")
+    for _ in range(2):  # what has failed leaves no mark
+        support.cache_clear()
+        with pytest.warns(RuntimeWarning, match="nonsense"):
+            assert support().path == "off"
 
 
 def test_the_self_test_sees_a_wrong_product(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ kernels. The processor's features and Numba's version are part of it too.
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
@@ -96,6 +97,12 @@ def entry(function: Function) -> Any:
     with suppress(RuntimeError):  # no folder for it can be written to: compile in each process
         compiled._cache = _Cache(function)
     return compiled
+
+
+def cache_folder(function: Any) -> Path | None:
+    """Where an entry's code is kept on disk; None where it cannot be."""
+    folder = function.stats.cache_path
+    return Path(folder) if folder else None
 
 
 def prepare(function: Any, *arguments: Any) -> None:

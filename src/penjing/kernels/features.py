@@ -97,6 +97,14 @@ def features() -> frozenset[str]:
     return frozenset(name[1:] for name in listed.split(",") if name.startswith("+"))
 
 
+@cache
+def processor() -> str:
+    """A fingerprint of the processor that LLVM compiles for."""
+    return hashlib.sha256(
+        repr(cpu_target.target_context.codegen().magic_tuple()).encode()
+    ).hexdigest()[:16]
+
+
 def available() -> list[str]:
     """The ways that this processor can take, fastest first."""
     return [way for way in WAYS if _NEEDS[way] <= features()]

@@ -77,7 +77,7 @@ class Program:
         """
         if threads < 1:
             raise GenerationError(f"At least one thread is needed, not {threads}.")
-        self.isa, tables = isa, build(network, isa)
+        self.isa, tables = isa, build(network, isa, threads)
         self._tables, self._memory = tables, Memory(tables.model, threads)
         self.vocab_size, self.context_length = network.vocab_size, network.context_length
         self.cache_shape = CacheShape(

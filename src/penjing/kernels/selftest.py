@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penjing.kernels.activations import GROUP, quantize_rows, row_bytes
-from penjing.kernels.compiling import entry
-from penjing.kernels.features import Isa
+from penjing.kernels.compiling import cache_folder, entry
+from penjing.kernels.features import Isa, processor
 from penjing.kernels.matmul import multiply
 from penjing.kernels.matrix import PackedMatrix, aligned, n_blocks, pack
 from penjing.kernels.network import Layer, Linear, Network, Norm, Rope
@@ -29,6 +30,13 @@ def _multiply(_isa, fields, x, records, out, first, last):  # type: ignore[no-un
     to, stride = out.ctypes.data, out.strides[0]
     source = records.ctypes.data
     multiply(fields, x.ctypes.data, x.strides[0], source, rows, to, stride, first, last)
+
+
+def passed_mark(isa: Isa) -> Path | None:
+    """The file that says that this test was passed, with the code of the same sources, compiled by
+    the same compiler for the same processor; None where compiled code is not kept."""
+    folder = cache_folder(_multiply)
+    return folder and folder / f"selftest-{isa.way}-{isa.sources}-{processor()}.passed"
 
 
 def product(isa: Isa, x: Floats, matrix: PackedMatrix, splits: tuple[int, ...] = ()) -> Floats:

@@ -1,6 +1,7 @@
 """Which kernels are used in this process: the fastest that pass the self-test."""
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -24,18 +25,26 @@ class Support:
 
 
 def _failure(way: str) -> str | None:
+    """Why a way doesn't work here, or None. What has passed is not tested again: a mark lies with
+    the compiled code, for these sources, this compiler and this processor."""
+    mark = selftest.passed_mark(isa(way))
+    if mark is not None and mark.exists():
+        return None
     try:
-        return selftest.failure(isa(way))
+        failed = selftest.failure(isa(way))
     except Exception as error:  # whatever it is, they don't work here
         return f"compiling failed: {str(error).strip().splitlines()[0]}"
+    if failed is None and mark is not None:
+        with suppress(OSError):  # then it is tested again the next time
+            mark.touch()
+    return failed
 
 
 @cache
 def support() -> Support:
     """The fastest kernels that this machine has and that compute rightly; "off" if none do.
 
-    The first call in a process takes milliseconds; the very first on a machine compiles, seconds,
-    and a warning says so.
+    The very first call on a machine compiles and tests, for seconds, and a warning says so.
 
     Raises:
         ConfigError: PENJING_KERNELS names no way, or one that this processor has not.

@@ -1,5 +1,7 @@
 """A network as compiled functions read it: sizes, matrices, and addresses of vectors."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,6 +71,11 @@ class _Builder:
         self.n_bytes += packed.nbytes
         return packed.fields
 
+    def take(self, other: "_Builder") -> None:
+        """Keep what another one has made."""
+        self.buffers += other.buffers
+        self.n_bytes += other.n_bytes
+
     def vector(self, numbers: Floats | None) -> int:
         """The address of a copy with zeros behind it, so that whole vectors can be read."""
         if numbers is None:
@@ -98,21 +105,35 @@ class _Builder:
         return matrices, np.array(norms + biases, np.int64)
 
 
-def build(network: Network, isa: Isa) -> Tables:
-    """Pack all weights of a network, tensor by tensor.
+_PackedLayer = tuple[list[NDArray[np.int64]], NDArray[np.int64], _Builder]
+
+
+def _pack_layer(isa: Isa, make_layer: Callable[[], Layer]) -> _PackedLayer:
+    builder = _Builder(isa)
+    return *builder.layer(make_layer()), builder
+
+
+def build(network: Network, isa: Isa, threads: int = 1) -> Tables:
+    """Pack all weights of a network, tensor by tensor, in so many layers at a time.
 
     Raises:
         PenjingError: a matrix is of a kind that the kernels don't know.
     """
-    builder = _Builder(isa)
+    builder, table, head = _Builder(isa), _Builder(isa), _Builder(isa)
     matrices: list[NDArray[np.int64]] = []
     vectors = np.zeros((len(network.layers) + 1, N_VECTORS), np.int64)
-    for i, make_layer in enumerate(network.layers):
-        packed, vectors[i] = builder.layer(make_layer())
-        matrices += packed
+    with ThreadPoolExecutor(threads) as pool:
+        embedding = pool.submit(lambda: table.matrix(network.embedding()))
+        layers = pool.map(lambda make_layer: _pack_layer(isa, make_layer), network.layers)
+        for row, (packed, addresses, own) in zip(vectors, layers, strict=False):
+            matrices += packed
+            row[:] = addresses
+            builder.take(own)
+        matrices.append(embedding.result())
+    matrices.append(matrices[-1] if network.head is None else head.matrix(network.head()))
+    builder.take(table)
+    builder.take(head)
     vectors[-1, [NORM1, NORM1_BIAS]] = builder.norm(network.norm)
-    matrices.append(builder.matrix(network.embedding()))
-    matrices.append(matrices[-1] if network.head is None else builder.matrix(network.head()))
     model = Model(
         n_layer=len(network.layers),
         width=network.width,
