@@ -3,7 +3,8 @@
 Who is awake takes part. A worker that waits is counted at the gate; whoever opens a pass takes all
 that are counted there, and nobody else: so no pass ever waits for a thread that sleeps. A worker
 waits in machine code without Python's lock: it spins for a moment, then gives way to other
-programs between looks, and after about a millisecond it goes back to Python, to sleep until called.
+programs between looks, and after some milliseconds it goes back to Python, to sleep until called:
+a token's sampling takes less, so that decoding finds all threads awake.
 
 The arithmetic of a pass must not depend on how many take part. A pass runs to its end once it is
 open: an interrupt is seen after it. A child process after `fork` begins with a new team.
@@ -32,7 +33,7 @@ N_LINES = 7
 
 COUNT = 1 << 16
 SPINS = 60  # pauses before a waiting thread gives way: about a microsecond
-LOOKS = 2000  # looks at the gate, giving way between them: about a millisecond
+LOOKS = 20_000  # looks at the gate, giving way between them: some milliseconds
 COMING = 400  # looks for workers that were just called
 
 # (address of the words, whether this thread opens the pass) -> whether there was a pass

@@ -36,12 +36,15 @@ def mass(logits: Logits) -> float:
     """sum(exp(logits - max)): the whole of a distribution, in units of its likeliest token."""
     ids = possible(logits)
     left = logits if ids is None else logits[ids]
-    return float(np.exp(left - left.max()).sum())
+    shifted = left - left.max()
+    return float(np.exp(shifted, out=shifted).sum())
 
 
 def logsumexp(logits: Logits) -> float:
     """log(sum(exp(logits))): what is taken off logits to make log-probabilities of them."""
-    return float(logits.max()) + math.log(mass(logits))
+    top = logits.max()
+    shifted = logits - top
+    return float(top) + math.log(np.exp(shifted, out=shifted).sum())
 
 
 def draw(logits: Logits, u: float) -> int:

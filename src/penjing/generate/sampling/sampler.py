@@ -165,15 +165,17 @@ class Sampler:
         Raises:
             GenerationError: the logits are not numbers, or no token is possible.
         """
+        greedy = self.params.temperature == 0
         place = f"at step {self.state.history.length}"
         check_logits(logits, f"The model's logits {place}")
         with np.errstate(all="ignore"):  # what comes of it is checked
             for name, step in self.steps.items():
+                if greedy and name == "temperature" and watch is None:
+                    continue  # it leaves one token, which is the largest anyway
                 before, logits = logits, step.apply(logits, self.params, self.state)
                 check_logits(logits, f"The logits after {name} {place}")
                 if watch is not None:
                     watch(name, before, logits)
-            greedy = self.params.temperature == 0
             id = int(logits.argmax()) if greedy else draw(logits, self.state.draws.random())
             self.state.advance(id, logits)
         return id
