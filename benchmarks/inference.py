@@ -36,6 +36,7 @@ from machine import describe_machine
 RESULTS = Path(__file__).parent / "results" / "inference.json"
 CONTESTANTS = Path(__file__).parent / "contestants"
 VOCABULARY = 49_152
+OWN_VOCABULARY = 4096  # of the model that is made here
 
 Ask = Callable[[Callable[..., float]], float]  # a contestant's questions -> tokens per second
 
@@ -52,9 +53,9 @@ class Row:
     best_of: tuple[tuple[str, ...], float] | None = None  # the ratio to the best of these
 
 
-def decode(position: int, n: int) -> Ask:
+def decode(position: int, n: int, *, vocabulary: int = VOCABULARY) -> Ask:
     """Tokens per second of `n` tokens after a prompt of `position` tokens."""
-    prompt = text_ids(position)
+    prompt = text_ids(position, vocabulary=vocabulary)
     return lambda ask: n / ask("decode", ids=prompt, n=n)
 
 
@@ -104,13 +105,13 @@ def rows(kinds: Sequence[str]) -> list[Row]:
         Row("16 requests at once", batch(16, 48), "ours Q4_1", batches),
         Row(
             "own model of 5M, float32",
-            decode(8, 64),
+            decode(8, 64, vocabulary=OWN_VOCABULARY),
             "ours own float32",
             {"transformers own float32": 5.0},
         ),
         Row(
             "own model of 5M, bfloat16",
-            decode(8, 64),
+            decode(8, 64, vocabulary=OWN_VOCABULARY),
             "ours own bfloat16",
             {"transformers own bfloat16": 5.0},
         ),

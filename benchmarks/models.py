@@ -45,7 +45,9 @@ def prepare(scratch: Path, native: str | None, openvino: str | None) -> dict[str
     whole, int8 = scratch / "whole", scratch / "int8"
     penjing = [here, "-m", "penjing"]
     _run([*penjing, "import", "smollm2", "--out", str(whole), "--dtype", "bfloat16"])
-    _run([*penjing, "quantize", str(whole), "--scheme", "int8", "--out", str(int8)])
+    _run(
+        [*penjing, "quantize", str(whole), "--scheme", "int8", "--head", "int8", "--out", str(int8)]
+    )
     commands["ours int8"] = _command([here, "ours.py"], int8, THREADS)
     commands["transformers BF16"] = _command([here, "huggingface.py"], whole, THREADS)
     for name in ("float32", "bfloat16"):

@@ -81,7 +81,10 @@ def test_errors_of_a_real_process_have_no_traceback(process):
     running = process("info", "nowhere")
     out, err = running.communicate(timeout=120)
     assert running.returncode == 1 and out == ""
-    assert err == "error: There is no model directory nowhere.\n"
+    assert err == (
+        "error: There is no model directory nowhere, and no GGUF file or package model of that "
+        "name. Known: smollm2.\n"
+    )
 
 
 def test_openmp_spins_briefly_unless_told_otherwise(penjing, monkeypatch):

@@ -67,19 +67,32 @@ GRID = vector.Shape(3, 2)
 
 
 @njit
-def _outer(a, b, out, count):  # type: ignore[no-untyped-def]
+def _outer(a, b, out, distance, count):  # type: ignore[no-untyped-def]
     rows, blocks = memory.load_row_floats(GRID, a, 4), memory.load_block_floats(GRID, b, 64)
-    memory.store_grid(out, vector.fma(rows, blocks, vector.zeros(GRID)), 4 * 40, count)
+    grid = vector.fma(rows, blocks, vector.zeros(GRID))
+    memory.store_grid(out, grid, 4 * 60, 4 * distance, count)
 
 
-@pytest.mark.parametrize("count", [32, 40, 31, 16, 3])
-def test_grids_broadcast_and_store_no_more_than_asked(count: int) -> None:
+@pytest.mark.parametrize("count", [16, 40, 15, 3, 1])
+@pytest.mark.parametrize("distance", [16, 37])
+def test_grids_broadcast_and_store_no_more_than_asked(distance: int, count: int) -> None:
     a, b = RNG.standard_normal(3).astype(np.float32), RNG.standard_normal(32).astype(np.float32)
-    out = np.full((3, 40), -1.0, np.float32)
-    _outer(a.ctypes.data, b.ctypes.data, out.ctypes.data, count)
-    written = min(count, 32)
-    np.testing.assert_array_equal(out[:, :written], np.outer(a, b)[:, :written])
-    assert np.all(out[:, written:] == -1.0)
+    out = np.full((3, 60), -1.0, np.float32)
+    _outer(a.ctypes.data, b.ctypes.data, out.ctypes.data, distance, count)
+    wanted = np.full((3, 60), -1.0, np.float32)
+    wanted[:, :16] = np.outer(a, b)[:, :16]
+    last = min(count, 16)
+    wanted[:, distance : distance + last] = np.outer(a, b)[:, 16 : 16 + last]
+    np.testing.assert_array_equal(out, wanted)
+
+
+@pytest.mark.parametrize("count", [16, 5])
+def test_blocks_at_no_distance_are_all_the_last_one(count: int) -> None:
+    a, b = RNG.standard_normal(3).astype(np.float32), np.tile(np.float32(range(16)), 2)
+    out = np.full((3, 60), -1.0, np.float32)
+    _outer(a.ctypes.data, b.ctypes.data, out.ctypes.data, 0, count)
+    np.testing.assert_array_equal(out[:, :count], np.outer(a, b)[:, :count])
+    assert np.all(out[:, count:] == -1.0)
 
 
 @entry

@@ -24,10 +24,11 @@ from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint, saved_steps
 from penjing.model.config import ModelConfig
 from penjing.tokenizer.config import TokenizerConfig
-from penjing.train import parallel, work
 from penjing.train import state as state_module
+from penjing.train import work
 from penjing.train.config import DataConfig, OptimizerConfig, PretrainConfig, TrainConfig
 from penjing.train.objectives import NextToken
+from penjing.train.parallel import replica
 from penjing.train.pretrain import is_complete, pretrain, resume
 
 VERSE = "the moon looks in at the window,\nand the frost lies white on the ground.\n"
@@ -168,7 +169,7 @@ def test_before_its_first_checkpoint_a_run_begins_anew(
 def test_the_newest_and_the_best_are_kept(text: Path, tmp_path: Path, monkeypatch: Any) -> None:
     reports = iter([3.0, 1.0, 2.0, 2.5, 2.6, 2.7])
     monkeypatch.setattr(
-        parallel, "evaluate_loss", lambda *_a, **_k: LossReport.of(next(reports) * 9, 9, 9)
+        replica, "evaluate_loss", lambda *_a, **_k: LossReport.of(next(reports) * 9, 9, 9)
     )
     events: list[Event] = []
     seen: list[set[int]] = []

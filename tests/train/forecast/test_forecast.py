@@ -13,11 +13,11 @@ from penjing.data.batches import Tokens
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
 from penjing.tokenizer.config import TokenizerConfig
-from penjing.train import forecast as forecast_module
 from penjing.train import pretrain as pretrain_module
 from penjing.train.config import DataConfig, PretrainConfig, TrainConfig
 from penjing.train.curriculum import Curriculum
 from penjing.train.flops import flops_per_token
+from penjing.train.forecast import forecast as forecast_module
 from penjing.train.forecast.forecast import Forecast, forecast
 from penjing.train.forecast.needs import USABLE
 from penjing.train.loop import train
