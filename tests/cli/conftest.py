@@ -104,3 +104,14 @@ def tiny(text_file: Path) -> tuple[str, ...]:
         "--train.save-every 0 --train.precision float32 --data.sources"
     )
     return (*words.split(), str(text_file))
+
+
+@pytest.fixture
+def torch_alone(monkeypatch):
+    """Without kernels, which need some time when they are compiled for the first time."""
+    from penjing.kernels.support import support
+
+    monkeypatch.setenv("PENJING_KERNELS", "off")
+    support.cache_clear()
+    yield
+    support.cache_clear()  # what it says now holds for these tests alone

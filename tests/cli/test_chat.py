@@ -19,7 +19,6 @@ from penjing.core.errors import TokenizerError
 from penjing.core.events import Event
 from penjing.generate.conversation import Conversation
 from penjing.generate.load import load
-from penjing.kernels.support import support
 from penjing.model.checkpoint import Checkpoint, save_checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
@@ -29,18 +28,14 @@ from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.tokenizer.train import train_tokenizer
 
 # The kernels are tested elsewhere; here the torch model computes, and says so.
-pytestmark = pytest.mark.filterwarnings("ignore:PyTorch computes")
 
 SHORT = ["--max-new-tokens", "6", "--temperature", "0", "--threads", "1"]
 
 
-@pytest.fixture(autouse=True)
-def torch_alone(monkeypatch):
-    """Kernels need some time when they are compiled for the first time."""
-    monkeypatch.setenv("PENJING_KERNELS", "off")
-    support.cache_clear()
-    yield
-    support.cache_clear()  # what it says now holds for these tests alone
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:PyTorch computes"),
+    pytest.mark.usefixtures("torch_alone"),
+]
 
 
 @pytest.fixture(scope="session")

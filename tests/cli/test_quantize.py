@@ -14,9 +14,7 @@ from penjing.tokenizer.train import train_tokenizer
 QUICK = ("--windows", "8", "--tokens", "400", "--no-speed")
 
 
-@pytest.fixture(autouse=True)
-def no_kernels(monkeypatch):
-    monkeypatch.setenv("PENJING_KERNELS", "off")  # whose compilation takes a while
+pytestmark = pytest.mark.usefixtures("torch_alone")
 
 
 @pytest.fixture(scope="session")

@@ -163,7 +163,7 @@ def test_the_a100s_figures_are_those_of_the_results(readme: str) -> None:
 def test_benchmark_commands_have_the_flags_that_they_are_given(readme: str) -> None:
     text = (ROOT / readme).read_text(encoding="utf-8")
     commands = re.findall(r"python (benchmarks/\w+\.py[^\n`]*)", text)
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         file, *words = shlex.split(command)
         shown = subprocess.run(
