@@ -74,13 +74,16 @@ class Checkpoint:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """Raises TokenizerError when it is missing, and CheckpointError when it does not fit."""
-        tokenizer = Tokenizer.load(self.path)
+        tokenizer = self._read_tokenizer()
         if tokenizer.vocab_size > self.config.vocab_size:
             raise CheckpointError(
                 f"{self.path}: the tokenizer has {tokenizer.vocab_size} tokens but the model only "
                 f"{self.config.vocab_size} embeddings: they do not belong together."
             )
         return tokenizer
+
+    def _read_tokenizer(self) -> Tokenizer:
+        return Tokenizer.load(self.path)
 
     @cached_property
     def generation(self) -> Mapping[str, Any]:

@@ -44,17 +44,8 @@ class GgufCheckpoint(Checkpoint):
         file = GgufFile.open(path)
         return cls(file, read_config(file), _lineage(file), architecture_of(file))
 
-    @cached_property
-    def tokenizer(self) -> Tokenizer:
-        """Raises TokenizerError for one that we do not read, and CheckpointError if it does not fit
-        the model."""
-        tokenizer = tokenizer_from_metadata(self.file.metadata, str(self.path))
-        if tokenizer.vocab_size > self.config.vocab_size:
-            raise CheckpointError(
-                f"{self.path}: the tokenizer has {tokenizer.vocab_size} tokens but the model only "
-                f"{self.config.vocab_size} embeddings: they do not belong together."
-            )
-        return tokenizer
+    def _read_tokenizer(self) -> Tokenizer:
+        return tokenizer_from_metadata(self.file.metadata, str(self.path))
 
     @cached_property
     def generation(self) -> Mapping[str, Any]:
