@@ -34,9 +34,8 @@ from typing import Any
 from machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results" / "inference.json"
-CONTESTANTS = Path(__file__).parent / "contestants"
 VOCABULARY = 49_152
-OWN_VOCABULARY = 4096  # of the model that is made here
+OWN_VOCABULARY = 4096  # of the model that models.py makes
 
 Ask = Callable[[Callable[..., float]], float]  # a contestant's questions -> tokens per second
 

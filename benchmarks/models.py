@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from penjing.core.types import Document
 from penjing.data.corpora import load_corpus
 from penjing.formats.opening import open_checkpoint
 from penjing.model.checkpoint import save_checkpoint
@@ -19,6 +18,7 @@ from penjing.tokenizer.train import train_tokenizer
 
 CONTESTANTS = Path(__file__).parent / "contestants"
 THREADS = 2
+OWN_VOCABULARY = 4096  # tokens of the model that is made here
 KINDS = ("Q4_0", "Q8_0", "BF16")  # what llama.cpp makes of the Q4_1 of the package
 
 
@@ -61,8 +61,8 @@ def prepare(scratch: Path, native: str | None, openvino: str | None) -> dict[str
 
 def own_model(folder: Path, dtype: torch.dtype) -> None:
     """A model as one trains here: 5 million parameters, Qwen3's form, not trained."""
-    text = [Document("".join(d.text for d in load_corpus("stdlib"))[: 1 << 20], "stdlib")]
-    tokenizer = train_tokenizer([d.text for d in text], TokenizerConfig(vocab_size=4096))
+    text = "".join(document.text for document in load_corpus("stdlib"))[: 1 << 20]
+    tokenizer = train_tokenizer([text], TokenizerConfig(vocab_size=OWN_VOCABULARY))
     config = ModelConfig(
         family="qwen3", vocab_size=tokenizer.vocab_size, n_layer=5, n_embd=256, context_length=512
     ).resolve()

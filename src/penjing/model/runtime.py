@@ -86,6 +86,11 @@ def default_threads() -> int:
     """OMP_NUM_THREADS if it is set, else the processors that this process may use."""
     if os.environ.get("OMP_NUM_THREADS"):
         return torch.get_num_threads()
+    return available_processors()
+
+
+def available_processors() -> int:
+    """Processors that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -56,11 +56,6 @@ def to_unsigned(q: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     return (q.view(np.uint8) + np.uint8(1 << (bits - 1))) & np.uint8((1 << bits) - 1)
 
 
-def to_signed(levels: NDArray[np.uint8], bits: int) -> NDArray[np.int8]:
-    """Stored levels -> -2^(bits-1) .. 2^(bits-1) - 1."""
-    return (levels - np.uint8(1 << (bits - 1))).view(np.int8)
-
-
 def check_words(words: NDArray[Any], rows: int, count: int, bits: int, name: str) -> None:
     """Raises CheckpointError unless `words` are those of so many rows and levels."""
     wanted = (rows, words_for(count, bits))

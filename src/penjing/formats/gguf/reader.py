@@ -92,15 +92,6 @@ class GgufFile:
         return self._data[info.start : info.start + info.size].reshape(n, info.size // n)
 
 
-def is_gguf(path: Path) -> bool:
-    """Whether a file begins as GGUF files do."""
-    try:
-        with path.open("rb") as file:
-            return path.is_file() and file.read(4) == MAGIC
-    except OSError:
-        return False
-
-
 def _map(path: Path) -> mmap.mmap:
     try:
         if not stat.S_ISREG(path.stat().st_mode):

@@ -1,6 +1,5 @@
 """The runner that computes with our own kernels, on the weights as they are stored."""
 
-import os
 from collections.abc import Sequence
 
 from penjing.core.errors import GenerationError
@@ -12,7 +11,7 @@ from penjing.kernels.program import Program
 from penjing.kernels.vector import LANES
 from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
-from penjing.model.runtime import give_back_memory
+from penjing.model.runtime import available_processors, give_back_memory
 
 
 class KernelRunner(Runner):
@@ -49,13 +48,6 @@ class KernelRunner(Runner):
 
     def close(self) -> None:
         self.program.close()
-
-
-def available_processors() -> int:
-    """Processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _own(past: Past) -> KernelCache:
