@@ -10,7 +10,8 @@ from penjing.core.errors import PenjingError
 from penjing.kernels.compiling import entry
 from penjing.kernels.features import available, isa
 from penjing.kernels.layout import HALF_SCALES
-from penjing.kernels.matrix import aligned, n_blocks, pack
+from penjing.kernels.matrix import n_blocks, pack
+from penjing.kernels.pages import aligned
 from penjing.kernels.rows import read_row
 from penjing.kernels.selftest import Expected, expected, product
 from penjing.quantization.tensor import QuantizedTensor
@@ -27,6 +28,7 @@ SCHEMES = {
     "int3 of 64": (3, True, 64, False),
     "Q8_0": (8, True, 32, True),
     "int8 per channel": (8, True, 0, False),
+    "int8 per channel, exact scales": (8, True, 0, True),
     "uint8 of 64": (8, False, 64, False),
     "Q6_K": (6, True, 16, False),
     "int8 of 48": (8, True, 48, True),
@@ -182,6 +184,13 @@ def test_scales_take_two_bytes_only_where_that_is_exact() -> None:
     assert pack(isa("vector"), inexact).fields[HALF_SCALES] == 0
     assert pack(isa("vector"), exact).nbytes == 16 * 64 // 2 + 2 * 2 * (16 * 64 // 32)
     assert n_blocks(17) == 2
+
+
+@pytest.mark.parametrize("groups", [1, 3, 4, 19])
+def test_an_odd_group_wastes_no_memory(groups: int) -> None:
+    weights = quantized("Q8_0", 32, 32 * groups)
+    size = pack(isa("vector"), weights).nbytes
+    assert size <= 32 * groups * (32 + 4)  # at most the integers, and a float32 scale a group
 
 
 def test_what_cannot_be_packed_is_refused() -> None:

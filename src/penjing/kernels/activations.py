@@ -49,7 +49,7 @@ def row_bytes(columns: int) -> int:
 
 
 @inlined
-def _load_part(address, count):  # type: ignore[no-untyped-def]
+def load_part(address, count):  # type: ignore[no-untyped-def]
     """The first `count` of 16 floats, zeros in the other lanes; nothing else is read."""
     if count >= 16:
         return load(address)
@@ -68,7 +68,7 @@ def _to_integers(values, inverse):  # type: ignore[no-untyped-def]
 @inlined
 def _quantize_group(x, count, record):  # type: ignore[no-untyped-def]
     """`count` floats at `x`, at most 32, into a record. What is not finite makes its scale NaN."""
-    first, last = _load_part(x, count), _load_part(x + 64, count - 16)
+    first, last = load_part(x, count), load_part(x + 64, count - 16)
     largest = largest_int(larger(as_ints(first) & _MAGNITUDE, as_ints(last) & _MAGNITUDE))
     scale = lane(as_floats(splat(largest)), 0) / np.float32(127)
     inverse = np.float32(0)

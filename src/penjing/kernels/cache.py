@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penjing.core.errors import GenerationError
+from penjing.kernels.pages import LINE
 from penjing.kernels.vector import LANES
-
-LINE = 64  # bytes of a cache line
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from penjing.kernels import atomic
 from penjing.kernels.compiling import entry, part
 from penjing.kernels.mixing import (
+    attend_alone,
     attend_in_chunks,
     attend_in_rows,
     gather_rows,
@@ -12,6 +13,7 @@ from penjing.kernels.stages import (
     add_to_stream,
     embed,
     feed_forward,
+    first_read,
     inputs,
     norm_row,
     norm_rows,
@@ -35,7 +37,7 @@ from penjing.kernels.tables import (
     QUERY,
     UP,
 )
-from penjing.kernels.threads import SIZE, await_pass, barrier, open_pass
+from penjing.kernels.threads import SIZE, await_pass, barrier, barrier_before, open_pass
 from penjing.kernels.work import LOGITS, N_LOGITS, N_ROWS, SPLIT_ROWS
 
 
@@ -53,21 +55,24 @@ def attention_step(model, work, layer, words, me, team):  # type: ignore[no-unty
     if rows > 1:
         barrier(words, team)
     project(model, work, layer, me, team)
-    barrier(words, team)
-    make_all_heads(model, work, layer, me, team)
-    barrier(words, team)
-    if rows <= SPLIT_ROWS:
-        attend_in_chunks(model, work, layer, me, team)
+    barrier_before(words, team, *first_read(model, first + OUTPUT, me, team))
+    if rows == 1:
+        attend_alone(model, work, layer, me, team)
     else:
-        attend_in_rows(model, work, layer, me, team)
-    barrier(words, team)
+        make_all_heads(model, work, layer, me, team)
+        barrier(words, team)
+        if rows <= SPLIT_ROWS:
+            attend_in_chunks(model, work, layer, me, team)
+        else:
+            attend_in_rows(model, work, layer, me, team)
+    barrier_before(words, team, *first_read(model, first + OUTPUT, me, team))
     gather_rows(model, work, quantized(model, first + OUTPUT), me, team)
     if rows > 1:
         barrier(words, team)
     x, records = inputs(work, me)
     bias, row = vectors[OUTPUT_BIAS], work.input_row
     add_to_stream(model, work, first + OUTPUT, bias, x, row, records, me, team)
-    barrier(words, team)
+    barrier_before(words, team, *first_read(model, first + UP, me, team))
 
 
 @part
@@ -79,10 +84,11 @@ def feed_forward_step(model, work, layer, words, me, team):  # type: ignore[no-u
     if work.plan[N_ROWS] > 1:
         barrier(words, team)
     feed_forward(model, work, layer, me, team)
-    barrier(words, team)
+    barrier_before(words, team, *first_read(model, first + DOWN, me, team))
     bias, row = vectors[DOWN_BIAS], work.inner_row
     add_to_stream(model, work, first + DOWN, bias, work.inner, row, work.inner_records, me, team)
-    barrier(words, team)
+    upcoming = HEAD if layer + 1 == model.n_layer else QUERY
+    barrier_before(words, team, *first_read(model, first + PER_LAYER + upcoming, me, team))
 
 
 @part

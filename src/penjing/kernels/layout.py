@@ -28,15 +28,16 @@ ROWS = 1  # N, outputs
 COLUMNS = 2  # K, inputs
 VALUES = 3  # address of the first block
 PRODUCT = 4  # address of the compiled product with matrices of this kind
+BLOCK = 5  # from one block to the next
 # Of integers only:
-ZERO = 5  # the integer that stands for 0
-GROUP_SIZE = 6  # columns that share a scale: 16, or a multiple of 32
-PAIRED = 7  # 1: two groups make a pair; 0: each is by itself
-STEP = 8  # from one group to the next, or from one pair to the next
-OFFSETS = 9  # from the beginning of a group or pair, its scales, to its offsets; 0: none
-PANELS = 10  # from the beginning of a group or pair to its panels
-HALF_SCALES = 11  # 1: scales and offsets are float16; 0: float32
-N_FIELDS = 12
+ZERO = 6  # the integer that stands for 0
+GROUP_SIZE = 7  # columns that share a scale: 16, or a multiple of 32
+PAIRED = 8  # 1: two groups make a pair; 0: each is by itself
+STEP = 9  # from one group to the next, or from one pair to the next
+OFFSETS = 10  # from the beginning of a group or pair, its scales, to its offsets; 0: none
+PANELS = 11  # from the beginning of a group or pair to its panels
+HALF_SCALES = 12  # 1: scales and offsets are float16; 0: float32
+N_FIELDS = 13
 
 # What the values are: 4 bits, 8 bits, 8 bits in groups of half panels, floats.
 NIBBLES, BYTES, FINE_BYTES, FLOAT32, FLOAT16, BFLOAT16 = range(6)

@@ -1,6 +1,8 @@
 """Weight matrices, packed for the kernels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +13,10 @@ from penjing.kernels.features import Isa
 from penjing.kernels.layout import HALF, N_FIELDS, PANEL
 from penjing.kernels.matmul import product_address
 from penjing.kernels.packing import interleave, pack_bytes, pack_factors, pack_nibbles
+from penjing.kernels.pages import LINE, Bytes, aligned
 from penjing.kernels.vector import LANES
 from penjing.quantization.tensor import QuantizedTensor
 
-_LINE = 64  # bytes of a cache line
 _FLOAT_KINDS = {
     "float32": layout.FLOAT32,
     "float16": layout.FLOAT16,
@@ -40,27 +42,27 @@ class PackedMatrix:
         return sum(buffer.nbytes for buffer in self.buffers)
 
 
-def pack(isa: Isa, weights: QuantizedTensor | NDArray[np.generic]) -> PackedMatrix:
+Take = Callable[[int], Bytes]
+
+
+def pack(
+    isa: Isa, weights: QuantizedTensor | NDArray[np.generic], take: Take = aligned
+) -> PackedMatrix:
     """Pack a matrix (N, K): quantized, float32, float16, or bfloat16 given as its bits in uint16.
+
+    take: gives so many bytes of zeros, from a cache line on.
 
     Raises:
         PenjingError: the kind of number or the size of the groups is none that the kernels know.
     """
     if isinstance(weights, QuantizedTensor):
-        return _pack_integers(isa, weights)
-    return _pack_floats(isa, weights)
+        return _pack_integers(isa, weights, take)
+    return _pack_floats(isa, weights, take)
 
 
 def n_blocks(rows: int) -> int:
     """Blocks of 16 rows that a matrix of so many rows has."""
     return -(-rows // LANES)
-
-
-def aligned(n_bytes: int) -> NDArray[np.uint8]:
-    """Zeros that begin at a cache line."""
-    memory = np.zeros(n_bytes + _LINE, np.uint8)
-    start = -memory.ctypes.data % _LINE
-    return memory[start : start + n_bytes]
 
 
 def _describe(memory: NDArray[np.generic], **fields: int) -> PackedMatrix:
@@ -70,12 +72,12 @@ def _describe(memory: NDArray[np.generic], **fields: int) -> PackedMatrix:
     return PackedMatrix(described, (memory,))
 
 
-def _pack_floats(isa: Isa, weights: NDArray[np.generic]) -> PackedMatrix:
+def _pack_floats(isa: Isa, weights: NDArray[np.generic], take: Take) -> PackedMatrix:
     kind = _FLOAT_KINDS.get(weights.dtype.name)
     if kind is None:
         known = ", ".join(_FLOAT_KINDS)
         raise PenjingError(f"The kernels have no weights of {weights.dtype.name}, only {known}.")
-    values = _interleave(isa, weights)
+    values = _interleave(isa, weights, take)
     return _describe(
         values,
         kind=kind,
@@ -83,32 +85,36 @@ def _pack_floats(isa: Isa, weights: NDArray[np.generic]) -> PackedMatrix:
         rows=weights.shape[0],
         columns=weights.shape[1],
         values=values.ctypes.data,
+        block=LANES * weights.shape[1] * values.itemsize,
     )
 
 
-def _interleave(isa: Isa, numbers: NDArray[np.generic]) -> NDArray[np.generic]:
+def _interleave(isa: Isa, numbers: NDArray[np.generic], take: Take) -> NDArray[np.generic]:
     """(N, K) -> (blocks, K, 16): the 16 rows of a block side by side, zeros below the last row."""
     rows, columns = numbers.shape
     bits = np.ascontiguousarray(numbers).view(f"uint{8 * numbers.dtype.itemsize}")
-    packed = aligned(n_blocks(rows) * LANES * columns * bits.itemsize).view(bits.dtype)
+    packed = take(n_blocks(rows) * LANES * columns * bits.itemsize).view(bits.dtype)
     interleave(isa, bits, packed.reshape(-1, columns, LANES))
     return packed
 
 
-def _pack_integers(isa: Isa, weights: QuantizedTensor) -> PackedMatrix:
+def _pack_integers(isa: Isa, weights: QuantizedTensor, take: Take) -> PackedMatrix:
     rows, columns = weights.shape
     scale, offset, group = _regroup(weights)
     n_groups = scale.shape[1]
     small = weights.bits <= 4 and group != HALF
     factors = [scale] if offset is None else [scale, offset]
-    halves = all(np.array_equal(f.astype(np.float16).astype(np.float32), f) for f in factors)
     integer_bytes = LANES * group // (2 if small else 1)
+    halves = all(np.array_equal(f.astype(np.float16).astype(np.float32), f) for f in factors)
+    if halves:  # an odd group leaves half a pair empty, which can cost more than halves spare
+        whole, half = (_steps(integer_bytes, n_groups, n * len(factors)) for n in (4, 2))
+        halves = half.n_bytes <= whole.n_bytes
     factor_bytes = LANES * (2 if halves else 4)
-    step = integer_bytes + len(factors) * factor_bytes
-    paired = int(step % _LINE > 0)
-    step <<= paired
+    step, paired, block_bytes = _steps(
+        integer_bytes, n_groups, factor_bytes // LANES * len(factors)
+    )
     header = len(factors) * factor_bytes << paired
-    values = aligned(n_blocks(rows) * (n_groups + paired >> paired) * step)
+    values = take(n_blocks(rows) * block_bytes)
     kind = layout.NIBBLES if small else layout.FINE_BYTES if group == HALF else layout.BYTES
     packed = _describe(
         values,
@@ -116,6 +122,7 @@ def _pack_integers(isa: Isa, weights: QuantizedTensor) -> PackedMatrix:
         rows=rows,
         columns=columns,
         values=values.ctypes.data,
+        block=block_bytes,
         product=product_address(isa, kind),
         zero=(8 if small else 128) if weights.q.dtype == np.int8 else 0,  # all become unsigned
         group_size=group,
@@ -130,6 +137,21 @@ def _pack_integers(isa: Isa, weights: QuantizedTensor) -> PackedMatrix:
         bits = factor.astype(np.float16).view(np.uint16) if halves else factor.view(np.uint32)
         pack_factors(isa, bits, packed.fields, place)
     return packed
+
+
+class _Steps(NamedTuple):
+    """How the groups of a block follow each other."""
+
+    step: int  # bytes from one group to the next, or from one pair to the next
+    paired: int
+    n_bytes: int  # of a block
+
+
+def _steps(integer_bytes: int, n_groups: int, factor_bytes: int) -> _Steps:
+    """`integer_bytes` of a group, `factor_bytes` of scale and offset of one of its rows."""
+    step = integer_bytes + LANES * factor_bytes
+    paired = int(step % LINE > 0)
+    return _Steps(step << paired, paired, (n_groups + paired >> paired) * step << paired)
 
 
 def _pack_values(

@@ -1,7 +1,8 @@
 """The stages of attention: heads made and kept, then attention shared out, then its rows gathered.
 
 With few rows, what is shared out is a chunk of the past at a time, so that a single token keeps all
-threads at work. With many, it is some rows with their whole past.
+threads at work; a single row's heads are made by those that need them. With many rows, it is some
+of them with their whole past.
 """
 
 import numpy as np
@@ -62,18 +63,23 @@ def shifted(address, by):  # type: ignore[no-untyped-def]
     return address + FLOAT * by if address != 0 else 0
 
 
-@part
-def make_heads(model, work, layer, span, row, head, scratch):  # type: ignore[no-untyped-def]
-    """One key/value head of one row, and the queries that share it; key and value are kept."""
-    group, head_dim, width = model.n_head // model.n_kv_head, model.head_dim, model.padded
-    position, vectors = work.places[row], model.vectors[layer]
+@inlined
+def rotation(work, row):  # type: ignore[no-untyped-def]
+    """Addresses of the cosines and sines at a row's position, or 0."""
     cos, sin = work.plan[COS], work.plan[SIN]
     if cos != 0:
-        cos += position * work.plan[ROTATION_STRIDE]
-        sin += position * work.plan[ROTATION_STRIDE]
+        cos += work.places[row] * work.plan[ROTATION_STRIDE]
+        sin += work.places[row] * work.plan[ROTATION_STRIDE]
+    return cos, sin
+
+
+@part
+def make_queries(model, work, layer, row, head, scratch, out):  # type: ignore[no-untyped-def]
+    """The queries of one row that share a key/value head."""
+    group, head_dim, width = model.n_head // model.n_kv_head, model.head_dim, model.padded
+    vectors, (cos, sin) = model.vectors[layer], rotation(work, row)
     source = work.projected + row * work.projected_row
     scale = np.float32(1 / np.sqrt(head_dim))
-    out = queries_of(model, work, row, head)
     for i in range(head * group, (head + 1) * group):
         bias = shifted(vectors[QUERY_BIAS], i * head_dim)
         make_head(
@@ -81,11 +87,16 @@ def make_heads(model, work, layer, span, row, head, scratch):  # type: ignore[no
             head_dim, scale, scratch, out,
         )  # fmt: skip
         out += FLOAT * width
-    source += work.query_bytes + FLOAT * head * head_dim
-    bias, keys = (
-        shifted(vectors[KEY_BIAS], head * head_dim),
-        keys_of(model, work, span, layer, head),
-    )
+
+
+@part
+def make_key_and_value(model, work, layer, span, row, head, scratch):  # type: ignore[no-untyped-def]
+    """A key/value head of one row, into the cache."""
+    head_dim, width, position = model.head_dim, model.padded, work.places[row]
+    vectors, (cos, sin) = model.vectors[layer], rotation(work, row)
+    source = work.projected + row * work.projected_row + work.query_bytes + FLOAT * head * head_dim
+    bias = shifted(vectors[KEY_BIAS], head * head_dim)
+    keys = keys_of(model, work, span, layer, head)
     made = scratch + 3 * FLOAT * (width + LANES)
     make_head(source, bias, vectors[KEY_NORM], model.eps, cos, sin, head_dim, ONE, scratch, made)
     keep_key(made, width, position, model.half_cache, keys)
@@ -104,14 +115,17 @@ def make_all_heads(model, work, layer, me, team):  # type: ignore[no-untyped-def
         for row in range(first, first + work.spans[span, COUNT]):
             for head in range(model.n_kv_head):
                 if (row * model.n_kv_head + head) % team == me:
-                    make_heads(model, work, layer, span, row, head, scratch)
+                    out = queries_of(model, work, row, head)
+                    make_queries(model, work, layer, row, head, scratch, out)
+                    make_key_and_value(model, work, layer, span, row, head, scratch)
 
 
 @part
-def attend_chunk(model, work, layer, span, row, count, head, chunk, scratch, out, stride):  # type: ignore[no-untyped-def]
+def attend_chunk(  # type: ignore[no-untyped-def]
+    model, work, layer, span, row, count, head, queries, chunk, scratch, out, stride
+):
     """`count` rows from `row` on, of one span, with one chunk of its past."""
     group = model.n_head // model.n_kv_head
-    queries = queries_of(model, work, row, head)
     keys = keys_of(model, work, span, layer, head)
     values = keys + region_bytes(model, work, span)
     slopes = shifted(model.slopes, head * group)
@@ -147,10 +161,39 @@ def attend_in_chunks(model, work, layer, me, team):  # type: ignore[no-untyped-d
             for head in range(model.n_kv_head):
                 if unit % team == me:
                     out = partials_of(model, work, first, head) + chunk * result_bytes(model)
+                    queries = queries_of(model, work, first, head)
                     attend_chunk(
-                        model, work, layer, span, first, count, head, chunk, scratch, out, stride
-                    )
+                        model, work, layer, span, first, count, head, queries, chunk, scratch, out,
+                        stride,
+                    )  # fmt: skip
                 unit += 1
+
+
+@part
+def attend_alone(model, work, layer, me, team):  # type: ignore[no-untyped-def]
+    """A single row: heads made and attention in one go, so that nobody waits between them.
+
+    Whoever has the newest chunk of a key/value head makes its key and value; queries are made by
+    each that needs them. The newest chunks are shared out first.
+    """
+    own = work.own + me * work.own_row
+    scratch, queries = own + work.scratch, own + work.own_queries
+    stride, newest = work.plan[N_CHUNKS] * result_bytes(model), work.places[0] // CHUNK
+    for head in range(model.n_kv_head):
+        partials = partials_of(model, work, 0, head)
+        begun = False
+        for age in range(newest + 1):
+            if (age * model.n_kv_head + head) % team == me:
+                if not begun:
+                    make_queries(model, work, layer, 0, head, scratch, queries)
+                    begun = True
+                if age == 0:
+                    make_key_and_value(model, work, layer, 0, 0, head, scratch)
+                chunk = newest - age
+                out = partials + chunk * result_bytes(model)
+                attend_chunk(
+                    model, work, layer, 0, 0, 1, head, queries, chunk, scratch, out, stride
+                )
 
 
 @part
@@ -169,9 +212,11 @@ def attend_in_rows(model, work, layer, me, team):  # type: ignore[no-untyped-def
                 if unit % team == me:
                     for chunk in range((work.places[row] + count - 1) // CHUNK + 1):
                         out = partials + chunk * result_bytes(model)
+                        queries = queries_of(model, work, row, head)
                         attend_chunk(
-                            model, work, layer, span, row, count, head, chunk, scratch, out, stride
-                        )
+                            model, work, layer, span, row, count, head, queries, chunk, scratch,
+                            out, stride,
+                        )  # fmt: skip
                     for i in range(count):
                         out = work.input + (row + i) * work.input_row
                         source = partials + i * group * stride

@@ -1,7 +1,7 @@
 """The kernels that bring weights into the form of layout.py."""
 
 from penjing.kernels.compiling import entry, inlined
-from penjing.kernels.layout import NIBBLE_PANEL, PAIRED, PANELS, STEP, VALUES
+from penjing.kernels.layout import BLOCK, NIBBLE_PANEL, PAIRED, PANELS, STEP, VALUES
 from penjing.kernels.memory import read_int, write_bits, write_int
 from penjing.kernels.vector import LANES
 
@@ -10,10 +10,10 @@ _ONES = 0x01010101
 
 
 @inlined
-def group_address(fields, row, groups, group, size):  # type: ignore[no-untyped-def]
+def group_address(fields, row, group, size):  # type: ignore[no-untyped-def]
     """Where the part of a group, `size` bytes of it, lies among the same parts of a pair."""
     paired, step = fields[PAIRED], fields[STEP]
-    block = fields[VALUES] + row // LANES * ((groups + paired) >> paired) * step
+    block = fields[VALUES] + row // LANES * fields[BLOCK]
     return block + (group >> paired) * step + (group & paired) * size
 
 
@@ -37,7 +37,7 @@ def pack_nibbles(_isa, q, rows, groups, panels, fields, zero):  # type: ignore[n
     source = q
     for row in range(rows):
         for group in range(groups):
-            target = group_address(fields, row, groups, group, panels * NIBBLE_PANEL)
+            target = group_address(fields, row, group, panels * NIBBLE_PANEL)
             target += fields[PANELS] + row % LANES * 4
             for _panel in range(panels):
                 for _j in range(4):
@@ -58,7 +58,7 @@ def pack_bytes(_isa, q, rows, groups, vectors, fields, zero):  # type: ignore[no
     source = q
     for row in range(rows):
         for group in range(groups):
-            target = group_address(fields, row, groups, group, vectors * 64)
+            target = group_address(fields, row, group, vectors * 64)
             target += fields[PANELS] + row % LANES * 4
             for _vector in range(vectors):
                 write_int(target, read_int(source) ^ zero * _ONES)
@@ -72,5 +72,5 @@ def pack_factors(_isa, factors, fields, place):  # type: ignore[no-untyped-def]
     size = factors.itemsize
     for row in range(rows):
         for group in range(groups):
-            target = group_address(fields, row, groups, group, LANES * size)
+            target = group_address(fields, row, group, LANES * size)
             write_bits(target + place + row % LANES * size, factors[row, group])

@@ -5,7 +5,6 @@ import numpy as np
 from penjing.kernels.compiling import inlined, part
 from penjing.kernels.layout import (
     COLUMNS,
-    FINE_BYTES,
     FLOAT16,
     FLOAT32,
     GROUP_SIZE,
@@ -46,11 +45,11 @@ def _read_floats(matrix, block, row, out):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _factor(matrix, place, row, groups, group):  # type: ignore[no-untyped-def]
+def _factor(matrix, place, row, group):  # type: ignore[no-untyped-def]
     """One of the scales or offsets, which lie at `place` in each group or pair."""
     if matrix[HALF_SCALES] != 0:
-        return lane(load_halves(group_address(matrix, row, groups, group, 32) + place), row % LANES)
-    return lane(load(group_address(matrix, row, groups, group, 64) + place), row % LANES)
+        return lane(load_halves(group_address(matrix, row, group, 32) + place), row % LANES)
+    return lane(load(group_address(matrix, row, group, 64) + place), row % LANES)
 
 
 @inlined
@@ -69,15 +68,12 @@ def read_row(matrix, row, out):  # type: ignore[no-untyped-def]
     if kind >= FLOAT32:
         _read_floats(matrix, row // LANES, row % LANES, out)
         return
-    groups = (columns + size - 1) // size
-    if kind == FINE_BYTES:
-        groups = (columns + PANEL - 1) // PANEL * 2
     size_in_bytes = size * LANES // (2 if kind == NIBBLES else 1)
     for group in range((columns + size - 1) // size):
-        scale, offset = _factor(matrix, 0, row, groups, group), np.float32(0)
+        scale, offset = _factor(matrix, 0, row, group), np.float32(0)
         if matrix[OFFSETS] != 0:
-            offset = _factor(matrix, matrix[OFFSETS], row, groups, group)
-        values = group_address(matrix, row, groups, group, size_in_bytes) + matrix[PANELS]
+            offset = _factor(matrix, matrix[OFFSETS], row, group)
+        values = group_address(matrix, row, group, size_in_bytes) + matrix[PANELS]
         for k in range(min(size, columns - group * size)):
             integer = np.float32(_integer(kind, values, row % LANES, k) - matrix[ZERO])
             write_float(out + 4 * (group * size + k), integer * scale + offset)

@@ -11,8 +11,9 @@ from penjing.kernels.activations import GROUP, quantize_rows, row_bytes
 from penjing.kernels.compiling import cache_folder, entry
 from penjing.kernels.features import Isa, processor
 from penjing.kernels.matmul import multiply
-from penjing.kernels.matrix import PackedMatrix, aligned, n_blocks, pack
+from penjing.kernels.matrix import PackedMatrix, n_blocks, pack
 from penjing.kernels.network import Layer, Linear, Network, Norm, Rope
+from penjing.kernels.pages import aligned
 from penjing.kernels.program import Program
 from penjing.quantization.tensor import QuantizedTensor
 

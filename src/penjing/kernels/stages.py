@@ -10,7 +10,7 @@ Outputs of a product, and with them all that is done to each by itself, are shar
 from penjing.kernels.activations import GROUP, RECORD, quantize_row
 from penjing.kernels.compiling import inlined, part
 from penjing.kernels.functions import FLOAT, gelu, norm, silu
-from penjing.kernels.layout import FLOAT32, KIND, ROWS
+from penjing.kernels.layout import BLOCK, FLOAT32, KIND, ROWS, VALUES
 from penjing.kernels.matmul import multiply
 from penjing.kernels.memory import load, store
 from penjing.kernels.rows import read_row
@@ -24,8 +24,11 @@ from penjing.kernels.tables import (
     UP_BIAS,
     VALUE,
 )
+from penjing.kernels.tiles import ONE, n_blocks
 from penjing.kernels.vector import LANES
 from penjing.kernels.work import N_ROWS
+
+AHEAD = 1 << 15  # bytes that are fetched while a thread waits for the others
 
 
 @inlined
@@ -54,6 +57,19 @@ def inputs(work, me):  # type: ignore[no-untyped-def]
         own = work.own + me * work.own_row
         return own, own + work.input_row
     return work.input, work.records
+
+
+@inlined
+def first_read(model, index, me, team):  # type: ignore[no-untyped-def]
+    """What a product reads first: an address, how far from it the other place lies, bytes of each.
+
+    Matrix number `index` times a single row, in this thread.
+    """
+    matrix = model.matrices[index]
+    begin, end = share(matrix[ROWS], me, team)
+    first, last = begin // LANES, (end + LANES - 1) // LANES
+    apart = (last - first) // n_blocks(ONE) * matrix[BLOCK]
+    return matrix[VALUES] + first * matrix[BLOCK], apart, min(apart, AHEAD)
 
 
 @part

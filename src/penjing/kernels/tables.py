@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from penjing.kernels.attention import attention_function
 from penjing.kernels.features import Isa
 from penjing.kernels.layout import N_FIELDS
-from penjing.kernels.matrix import PackedMatrix, aligned, pack
+from penjing.kernels.matrix import PackedMatrix, pack
 from penjing.kernels.network import Floats, Layer, Linear, Matrix, Network, Norm
+from penjing.kernels.pages import Arena, aligned
 from penjing.kernels.vector import LANES
 
 # Rows of `Model.matrices`: these for each layer, then two for the model.
@@ -58,15 +59,15 @@ class Tables:
 
 
 class _Builder:
-    def __init__(self, isa: Isa) -> None:
-        self.isa = isa
+    def __init__(self, isa: Isa, arena: Arena) -> None:
+        self.isa, self.arena = isa, arena
         self.buffers: list[NDArray[np.generic]] = []
         self.n_bytes = 0
 
     def matrix(self, weights: Matrix | None) -> NDArray[np.int64]:
         if weights is None:
             return np.zeros(N_FIELDS, np.int64)
-        packed: PackedMatrix = pack(self.isa, weights)
+        packed: PackedMatrix = pack(self.isa, weights, self.arena.take)
         self.buffers += packed.buffers
         self.n_bytes += packed.nbytes
         return packed.fields
@@ -108,8 +109,8 @@ class _Builder:
 _PackedLayer = tuple[list[NDArray[np.int64]], NDArray[np.int64], _Builder]
 
 
-def _pack_layer(isa: Isa, make_layer: Callable[[], Layer]) -> _PackedLayer:
-    builder = _Builder(isa)
+def _pack_layer(isa: Isa, arena: Arena, make_layer: Callable[[], Layer]) -> _PackedLayer:
+    builder = _Builder(isa, arena)
     return *builder.layer(make_layer()), builder
 
 
@@ -119,12 +120,13 @@ def build(network: Network, isa: Isa, threads: int = 1) -> Tables:
     Raises:
         PenjingError: a matrix is of a kind that the kernels don't know.
     """
-    builder, table, head = _Builder(isa), _Builder(isa), _Builder(isa)
+    arena = Arena()
+    builder, table, head = (_Builder(isa, arena) for _ in range(3))
     matrices: list[NDArray[np.int64]] = []
     vectors = np.zeros((len(network.layers) + 1, N_VECTORS), np.int64)
     with ThreadPoolExecutor(threads) as pool:
         embedding = pool.submit(lambda: table.matrix(network.embedding()))
-        layers = pool.map(lambda make_layer: _pack_layer(isa, make_layer), network.layers)
+        layers = pool.map(lambda make_layer: _pack_layer(isa, arena, make_layer), network.layers)
         for row, (packed, addresses, own) in zip(vectors, layers, strict=False):
             matrices += packed
             row[:] = addresses

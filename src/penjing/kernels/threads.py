@@ -20,6 +20,8 @@ import numpy as np
 from penjing.core.errors import GenerationError
 from penjing.kernels import atomic
 from penjing.kernels.compiling import part
+from penjing.kernels.memory import prefetch
+from penjing.kernels.pages import LINE
 
 # The team's words, each on a cache line of its own (64 bytes).
 GATE = 0  # number of the pass, times COUNT, + how many workers wait for the next one
@@ -43,6 +45,12 @@ Entry = Callable[[int, bool], bool]
 @part
 def barrier(words, n_threads):  # type: ignore[no-untyped-def]
     """Wait until all threads of the pass are here."""
+    barrier_before(words, n_threads, 0, 0, 0)
+
+
+@part
+def barrier_before(words, n_threads, ahead, apart, n_bytes):  # type: ignore[no-untyped-def]
+    """The same; who waits has memory fetched: `n_bytes` at `ahead`, and as many `apart` from it."""
     if n_threads == 1:
         return
     current = atomic.load(words + ROUND)
@@ -50,8 +58,13 @@ def barrier(words, n_threads):  # type: ignore[no-untyped-def]
         atomic.store(words + ARRIVED, 0)
         atomic.store(words + ROUND, current + 1)
         return
-    looks = 0
+    looks = fetched = 0
     while atomic.load(words + ROUND) == current:
+        if fetched < n_bytes:
+            prefetch(ahead + fetched)
+            prefetch(ahead + apart + fetched)
+            fetched += LINE
+            continue
         looks += 1
         if looks < SPINS:
             atomic.pause()

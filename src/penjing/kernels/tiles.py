@@ -27,6 +27,7 @@ from penjing.kernels.activations import (
 from penjing.kernels.compiling import inlined, intrinsic
 from penjing.kernels.dot import dot, dot_small
 from penjing.kernels.layout import (
+    BLOCK,
     BYTE_PANEL,
     COLUMNS,
     GROUP_SIZE,
@@ -168,13 +169,6 @@ def _group(matrix, begin, number):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _block_bytes(matrix, n_groups):  # type: ignore[no-untyped-def]
-    """From one block to the next."""
-    paired = field(matrix, PAIRED)
-    return ((n_groups + paired) >> paired) * field(matrix, STEP)
-
-
-@inlined
 def _add_group(shape, result, group, sums, matrix, begin, which, apart):  # type: ignore[no-untyped-def]
     """result + scale * group + offset * sums."""
     halves, offsets = field(matrix, HALF_SCALES), field(matrix, OFFSETS)
@@ -194,7 +188,7 @@ def grouped_tile(bits: int) -> Any:
     def tile(isa, shape, matrix, block, apart, x, x_stride):  # type: ignore[no-untyped-def]
         zero, width = field(matrix, ZERO), field(matrix, GROUP_SIZE)
         n_groups = (field(matrix, COLUMNS) + width - 1) // width
-        stride, group_bytes = _block_bytes(matrix, n_groups), width // PANEL * size
+        stride, group_bytes = field(matrix, BLOCK), width // PANEL * size
         begin = field(matrix, VALUES) + block * stride
         stride *= apart
         result = zeros(shape)
@@ -218,7 +212,7 @@ def grouped_tile(bits: int) -> Any:
 def fine_tile(isa, shape, matrix, block, apart, x, x_stride):  # type: ignore[no-untyped-def]
     """Of bytes whose groups are half panels."""
     zero, n_groups = field(matrix, ZERO), (field(matrix, COLUMNS) + PANEL - 1) // PANEL * 2
-    stride = _block_bytes(matrix, n_groups)
+    stride = field(matrix, BLOCK)
     begin = field(matrix, VALUES) + block * stride
     stride *= apart
     result = zeros(shape)
@@ -241,7 +235,8 @@ def float_tile(load_weights: Any, size: int) -> Any:
     @inlined
     def tile(_isa, shape, matrix, block, apart, x, x_stride):  # type: ignore[no-untyped-def]
         columns = field(matrix, COLUMNS)
-        weights, stride = field(matrix, VALUES) + block * columns * size, apart * columns * size
+        weights = field(matrix, VALUES) + block * field(matrix, BLOCK)
+        stride = apart * field(matrix, BLOCK)
         result = zeros(shape)
         for _column in range(columns):
             loaded = load_weights(shape, weights, stride)

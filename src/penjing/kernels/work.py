@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from penjing.kernels.activations import row_bytes
 from penjing.kernels.attention import CHUNK, TOGETHER, partial_floats
-from penjing.kernels.matrix import aligned
+from penjing.kernels.pages import aligned
 from penjing.kernels.tables import Model
 from penjing.kernels.vector import LANES
 
@@ -58,9 +58,10 @@ class Work(NamedTuple):
     input_row: int
     records: int  # the same, quantized; row_bytes(columns) from row to row
     records_row: int  # the most that a row takes
-    own: int  # of each thread alone: input and records of one row, and scratch
+    own: int  # of each thread alone: input and records of one row, scratch, queries of one head
     own_row: int
     scratch: int  # where in a thread's own memory scratch begins
+    own_queries: int  # and where the queries do
 
 
 def padded(count: int) -> int:
@@ -89,8 +90,10 @@ class Memory:
             "input": padded(widest),
             "records": row_bytes(widest),
         }
-        own = rows["input"] + rows["records"] + scratch_bytes(model)
         group = model.n_head // model.n_kv_head
+        scratch = rows["input"] + rows["records"]
+        queries = scratch + scratch_bytes(model)
+        own = queries + 4 * group * model.padded
         self.work = Work(
             plan=np.zeros(N_PLAN, np.int64),
             spans=np.zeros((MAX_ROWS, 4), np.int64),
@@ -105,7 +108,8 @@ class Memory:
             inner_records=self._take(MAX_ROWS * row_bytes(model.n_inner)),
             own=self._take(threads * own),
             own_row=own,
-            scratch=rows["input"] + rows["records"],
+            scratch=scratch,
+            own_queries=queries,
             **{name: self._take(MAX_ROWS * size) for name, size in rows.items()},
             **{f"{name}_row": size for name, size in rows.items()},
         )

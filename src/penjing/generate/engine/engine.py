@@ -129,6 +129,7 @@ class Engine:
             context=min(self.context, past.capacity) if past is not None else self.context,
             on_overflow=on_overflow,
             stop_ids=self.stop_ids if stop_ids is None else stop_ids,
+            summarize=self.runner.summarize,
         )
         if past is not None:
             past.trim(min(past.length, request.n_prompt - 1))  # one token must be read anew

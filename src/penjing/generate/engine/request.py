@@ -4,7 +4,7 @@ It knows nothing of batches. The engine reads `unread` ids into `past`, and call
 the logits after the last of them; so the same code speaks alone and in company.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from operator import index
 from queue import SimpleQueue
 from typing import Literal
@@ -12,8 +12,9 @@ from typing import Literal
 from penjing.core.errors import GenerationError
 from penjing.core.types import FilterRecord, FinishReason, SamplingParams, TokenStep
 from penjing.generate.engine.stop import StopStrings
-from penjing.generate.runners.runner import Logits, Past
+from penjing.generate.runners.runner import Past
 from penjing.generate.sampling.candidates import Distribution, filter_record
+from penjing.generate.sampling.draw import Logits, Summary, summarize
 from penjing.generate.sampling.sampler import Sampler
 from penjing.tokenizer.stream import StreamDecoder
 from penjing.tokenizer.tokenizer import Tokenizer
@@ -43,6 +44,7 @@ class Request:
         context: int,
         on_overflow: Overflow = "stop",
         stop_ids: Collection[int] = (),
+        summarize: Callable[[Logits], Summary] = summarize,
     ) -> None:
         if on_overflow not in ("stop", "slide"):
             raise GenerationError(f"on_overflow must be 'stop' or 'slide', got {on_overflow!r}.")
@@ -55,6 +57,7 @@ class Request:
         self.context, self.on_overflow, self.stop_ids = context, on_overflow, frozenset(stop_ids)
         self.ids = list(prompt_ids)  # the prompt, then what was chosen
         self.n_prompt = len(prompt_ids)
+        self._summarize = summarize  # as the runner does it
         self.start = 0  # which of `ids` is at the past's position 0: moves when the context slides
         self.past: Past | None = None  # of ids[start:], all but the unread; the engine lends it
         self.whole = 0  # positions of the past that were read in whole pieces: others may share
@@ -129,13 +132,15 @@ class Request:
             records.append(filter_record(step, before, after, text_of))
 
         n = self.tokenizer.vocab_size  # what lies beyond is padding
-        id = self.sampler.choose(logits[:n], watch if self.params.trace else None)
+        summary = self._summarize(logits)
+        known = summary if n == len(logits) else None
+        id = self.sampler.choose(logits[:n], watch if self.params.trace else None, known)
         self.ids.append(id)
         text = "" if id in self.stop_ids else self._stops.push(self._decoder.push(id))
         reason = self._finish_reason(id)
         if reason is not None:
             text += self._stops.push(self._decoder.flush()) + self._stops.flush()
-        model = Distribution(logits, n)
+        model = Distribution(logits, n, summary.logsumexp)
         return TokenStep(
             index=self.n_output - 1,
             id=id,

@@ -9,12 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
+from penjing.generate.sampling.draw import Logits, Summary, summarize
 from penjing.model.config import ModelConfig
-
-Logits = NDArray[np.float32]
 
 
 class Past(Protocol):
@@ -72,6 +68,10 @@ class Runner(ABC):
         Raises:
             GenerationError: a past has no room.
         """
+
+    def summarize(self, logits: Logits) -> Summary:
+        """The summary of a row of logits (V,) that `forward` gave."""
+        return summarize(logits)
 
     @abstractmethod
     def close(self) -> None:

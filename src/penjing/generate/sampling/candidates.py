@@ -19,11 +19,14 @@ class Distribution:
         logits: float32 (V,), at least one of them above -inf.
         vocab_size: tokens from here on are padding: they have their probability, but are no
             candidates.
+        total: logsumexp(logits), for those who have it.
     """
 
-    def __init__(self, logits: Logits, vocab_size: int | None = None) -> None:
+    def __init__(
+        self, logits: Logits, vocab_size: int | None = None, total: float | None = None
+    ) -> None:
         self._tokens = logits[:vocab_size]
-        self._total = logsumexp(logits)
+        self._total = logsumexp(logits) if total is None else total
 
     def logprob(self, id: int) -> float:
         """The natural logarithm of a token's probability; exactly the same as in `likeliest`."""

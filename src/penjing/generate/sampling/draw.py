@@ -1,7 +1,7 @@
 """Chance: one token from a distribution, and the two-level sums that make it cheap."""
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,21 @@ def _keep_freed_memory() -> None:
 
 
 _keep_freed_memory()
+
+
+class Summary(NamedTuple):
+    """What is asked of a row of logits most often."""
+
+    top: float  # the largest
+    id: int  # its token, the lowest id of those that tie
+    logsumexp: float  # NaN where no token can be chosen: check_logits says why
+
+
+def summarize(logits: Logits) -> Summary:
+    """The summary of logits (V,)."""
+    id = int(logits.argmax())
+    top = float(logits[id])
+    return Summary(top, id, logsumexp(logits) if math.isfinite(top) else math.nan)
 
 
 def possible(logits: Logits) -> Ids | None:

@@ -17,6 +17,7 @@ removes gets -inf. The order, and why:
 Wherever tokens tie, the lower id comes first.
 """
 
+import math
 import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import copy
@@ -29,7 +30,7 @@ from penjing.core.table import Table
 from penjing.core.types import SamplingParams
 from penjing.generate.sampling import filters as filters
 from penjing.generate.sampling import penalties as past
-from penjing.generate.sampling.draw import Logits, check_logits, draw
+from penjing.generate.sampling.draw import Logits, Summary, check_logits, draw
 from penjing.generate.sampling.dry import dry, find_repeats, longest
 from penjing.generate.sampling.mirostat import mirostat_v1, mirostat_v2
 from penjing.generate.sampling.state import State
@@ -157,17 +158,22 @@ class Sampler:
         """Whether the structure is complete, so that nothing can follow the last token."""
         return self.state.grammar is not None and self.state.grammar.finished
 
-    def choose(self, logits: Logits, watch: Watch | None = None) -> int:
+    def choose(
+        self, logits: Logits, watch: Watch | None = None, known: Summary | None = None
+    ) -> int:
         """The next token's id from the model's logits, float32 (V,).
 
         To be called once for each token, in order. `watch` is shown what each active step did.
+        `known` is the logits' summary, for those who have it.
 
         Raises:
             GenerationError: the logits are not numbers, or no token is possible.
         """
         greedy = self.params.temperature == 0
         place = f"at step {self.state.history.length}"
-        check_logits(logits, f"The model's logits {place}")
+        if known is None or math.isnan(known.logsumexp):
+            check_logits(logits, f"The model's logits {place}")
+        first = logits
         with np.errstate(all="ignore"):  # what comes of it is checked
             for name, step in self.steps.items():
                 if greedy and name == "temperature" and watch is None:
@@ -176,7 +182,12 @@ class Sampler:
                 check_logits(logits, f"The logits after {name} {place}")
                 if watch is not None:
                     watch(name, before, logits)
-            id = int(logits.argmax()) if greedy else draw(logits, self.state.draws.random())
+            if not greedy:
+                id = draw(logits, self.state.draws.random())
+            elif known is not None and logits is first:  # no step has changed them
+                id = known.id
+            else:
+                id = int(logits.argmax())
             self.state.advance(id, logits)
         return id
 
