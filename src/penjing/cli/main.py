@@ -3,25 +3,11 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module
 
-from penjing.cli.errors import UsageError, guarded
-from penjing.core.table import Table, suggest
+from penjing.cli.errors import guarded
+from penjing.cli.verb import Verb, find, summaries
+from penjing.core.table import Table
 from penjing.version import __version__
-
-
-@dataclass(frozen=True)
-class Verb:
-    """One verb: `run(args) -> exit code` in its module, which is loaded only when it is used."""
-
-    summary: str
-    module: str
-
-    def run(self, args: Sequence[str]) -> int:
-        code: int = import_module(self.module).run(args)
-        return code
-
 
 VERBS: Table[Verb] = Table(
     "verb",
@@ -29,7 +15,7 @@ VERBS: Table[Verb] = Table(
         "demo": Verb("from nothing to a model that writes, in minutes", "penjing.cli.verbs.demo"),
         "data": Verb("look at a text: files, folders, or a corpus", "penjing.cli.verbs.data"),
         "tokenizer": Verb(
-            "train a tokenizer, or show how it cuts a text", "penjing.cli.verbs.tokenizer"
+            "train one, see how it cuts a text, compare several", "penjing.cli.verbs.tokenizer"
         ),
         "pretrain": Verb("train a model from scratch on a text", "penjing.cli.verbs.pretrain"),
         "runs": Verb("list, compare and examine runs", "penjing.cli.verbs.runs"),
@@ -74,22 +60,18 @@ def _dispatch(args: Sequence[str]) -> int:
     if verb in ("-V", "--version"):
         print(f"penjing {__version__}")
         return 0
-    if verb not in VERBS:
-        what = "option" if verb.startswith("-") else "verb"
-        raise UsageError(f"Unknown {what} {verb!r}.{suggest(verb, list(VERBS))}")
-    return VERBS[verb].run(rest)
+    return find(VERBS, verb).run(rest)
 
 
 def overview() -> str:
     """What `penjing --help` shows: one line a verb."""
-    lines = [f"  {name:<10} {verb.summary}" for name, verb in VERBS.items()]
     return "\n".join(
         [
             "usage: penjing VERB [OPTIONS]",
             "",
             "Grow a small language model whole, on one machine, and see every step.",
             "",
-            *lines,
+            summaries(VERBS),
             "",
             "`penjing VERB --help` shows the options of a verb, `penjing --version` the version.",
             "PENJING_CACHE names the folder of fetched corpora; PENJING_DEBUG=1 shows tracebacks.",

@@ -7,7 +7,8 @@ from penjing.generate.engine.figures import EngineStats
 from penjing.generate.engine.request import Request
 from penjing.generate.engine.scheduler import Work
 from penjing.generate.engine.speculation import Speculation
-from penjing.generate.runners.runner import Logits, Runner
+from penjing.generate.runners.runner import Runner
+from penjing.generate.sampling.draw import Logits
 
 Ended = dict[Request, Exception | None]  # requests that came to their end, and what went wrong
 
