@@ -11,12 +11,13 @@ from torch import nn
 
 from penjing.generate.load import LoadedModel, load
 from penjing.generate.runners.choice import choose_runner
-from penjing.generate.runners.runner import Chunk, Logits, Runner
+from penjing.generate.runners.runner import Chunk, Runner
+from penjing.generate.sampling.draw import Logits
 from penjing.generate.runners.torch_runner import TorchRunner
 from penjing.model.base import LanguageModel
-from penjing.model.checkpoint import save_checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
+from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.tokenizer.train import train_tokenizer

@@ -103,7 +103,7 @@ def test_an_idle_team_takes_no_time(crew: type[Crew]) -> None:
 def test_one_thread_is_no_team(crew: type[Crew]) -> None:
     before = threading.active_count()
     assert crew(1).run() == 1
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # an earlier team may just be ending
 
 
 def test_threads_end_when_the_team_is_closed_or_forgotten() -> None:

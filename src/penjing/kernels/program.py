@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
+from time import perf_counter
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from penjing.core.errors import GenerationError
 from penjing.kernels.cache import CacheShape, KernelCache
+from penjing.kernels.company import Company
 from penjing.kernels.compiling import prepare
 from penjing.kernels.features import Isa
 from penjing.kernels.forward import run
@@ -87,7 +89,7 @@ class Program:
             half=network.half_cache,
         )
         self._rotation = RotationTable(network.rope) if network.rope is not None else None
-        self._turn = threading.Lock()
+        self._turn, self._company = threading.Lock(), Company()
         model, work = tables.model, self._memory.work
         prepare(run, isa, 0, True, model, work)  # now, not within the first token
         self._team = Team(lambda words, leads: run(isa, words, leads, model, work), threads)
@@ -177,7 +179,12 @@ class Program:
             self._rotation.reach(longest)
             plan[COS], plan[SIN], plan[ROTATION_STRIDE] = self._rotation.addresses
         self._memory.make_room(row, longest)
-        self._team.run()
+        if row > 1 or self.threads == 1:
+            self._team.run()
+            return chosen
+        began = perf_counter()
+        self._team.run(alone=self._company.alone)
+        self._company.record(perf_counter() - began)
         return chosen
 
     def close(self) -> None:

@@ -31,7 +31,8 @@ ARRIVED = 192  # of them, at the current barrier
 ROUND = 256  # barriers passed
 CLOSED = 320  # 1: the workers are to go home
 HIRED = 384  # workers there are, asleep or not
-N_LINES = 7
+ALONE = 448  # 1: the next pass is for whoever opens it alone
+N_LINES = 8
 
 COUNT = 1 << 16
 SPINS = 60  # pauses before a waiting thread gives way: about a microsecond
@@ -76,9 +77,13 @@ def barrier_before(words, n_threads, ahead, apart, n_bytes):  # type: ignore[no-
 def open_pass(words):  # type: ignore[no-untyped-def]
     """Start a pass with the workers at the gate -> threads in it, the caller's included.
 
+    One that is to be alone leaves them waiting.
+
     Workers that are not there yet are waited for, but not long: a busy machine may have no core
     for them.
     """
+    if atomic.load(words + ALONE) != 0:
+        return 1
     hired = atomic.load(words + HIRED)
     looks = 0
     while atomic.load(words + GATE) % COUNT < hired and looks < SPINS + COMING:
@@ -176,8 +181,8 @@ class Team:
             )
             worker.start()
 
-    def run(self) -> None:
-        """One pass, from its beginning to its end. One caller at a time.
+    def run(self, *, alone: bool = False) -> None:
+        """One pass, from its beginning to its end, with all or alone. One caller at a time.
 
         Raises:
             GenerationError: the team is closed.
@@ -187,7 +192,9 @@ class Team:
             self._begin()
         if self._state.closed:
             raise GenerationError("This model was closed: load it again to go on with it.")
-        self._state.wake()
+        self._state.memory[ALONE // 8] = alone
+        if not alone:
+            self._state.wake()
         self.entry(self._state.words, True)
 
     def close(self) -> None:
