@@ -49,7 +49,7 @@ def row_bytes(columns: int) -> int:
 
 
 @inlined
-def load_part(address, count):  # type: ignore[no-untyped-def]
+def load_part(address, count):
     """The first `count` of 16 floats, zeros in the other lanes; nothing else is read."""
     if count >= 16:
         return load(address)
@@ -60,13 +60,13 @@ def load_part(address, count):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _to_integers(values, inverse):  # type: ignore[no-untyped-def]
+def _to_integers(values, inverse):
     """The nearest integers of values * inverse, halves to even."""
     return as_ints(values * inverse + _ROUNDER) - _ROUNDER_BITS
 
 
 @inlined
-def _quantize_group(x, count, record):  # type: ignore[no-untyped-def]
+def _quantize_group(x, count, record):
     """`count` floats at `x`, at most 32, into a record. What is not finite makes its scale NaN."""
     first, last = load_part(x, count), load_part(x + 64, count - 16)
     largest = largest_int(larger(as_ints(first) & _MAGNITUDE, as_ints(last) & _MAGNITUDE))
@@ -92,7 +92,7 @@ def _quantize_group(x, count, record):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def quantize_row(x, columns, records):  # type: ignore[no-untyped-def]
+def quantize_row(x, columns, records):
     """`columns` floats at the address `x` into `row_bytes(columns)` bytes at `records`.
 
     Zeros fill the last record. A NaN or an infinity among 32 numbers makes all products NaN.
@@ -103,7 +103,7 @@ def quantize_row(x, columns, records):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def quantize_rows(x, x_stride, rows, columns, records):  # type: ignore[no-untyped-def]
+def quantize_rows(x, x_stride, rows, columns, records):
     """Quantize `rows` rows, `x_stride` bytes apart, into records without gaps between them."""
     size = (columns + GROUP - 1) // GROUP * RECORD
     for row in range(rows):

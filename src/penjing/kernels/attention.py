@@ -57,7 +57,7 @@ def partial_floats(width: int) -> int:
 
 
 @inlined
-def softmax(scores, count, slope, distance):  # type: ignore[no-untyped-def]
+def softmax(scores, count, slope, distance):
     """Scores to weights, in place -> (the largest score, the sum of weights).
 
     The first `count` scores count. ALiBi takes slope * distance off the first, then less each.
@@ -82,7 +82,7 @@ def _attention(load_blocks: Any, size: int) -> Callable[..., None]:
     """Attention on keys and values of `size` bytes a number."""
 
     @inlined
-    def scores(shape, queries, keys, ahead, width, n_blocks, out):  # type: ignore[no-untyped-def]
+    def scores(shape, queries, keys, ahead, width, n_blocks, out):
         """Queries (rows of the shape, W) on blocks of keys (W, 16) -> (rows, CHUNK).
 
         The values, `ahead` bytes from the keys, are fetched from memory meanwhile.
@@ -106,7 +106,7 @@ def _attention(load_blocks: Any, size: int) -> Callable[..., None]:
             keys += size * LANES * width
 
     @inlined
-    def mix_some(shape, weights, values, width, count, out, stride):  # type: ignore[no-untyped-def]
+    def mix_some(shape, weights, values, width, count, out, stride):
         """As `mix`, for as many channels as the shape has blocks of 16."""
         mixed = zeros(shape)
         for i in range(count):
@@ -116,7 +116,7 @@ def _attention(load_blocks: Any, size: int) -> Callable[..., None]:
         store_rows(out, mixed, stride)
 
     @inlined
-    def mix(shape, wide, weights, values, width, count, out, stride):  # type: ignore[no-untyped-def]
+    def mix(shape, wide, weights, values, width, count, out, stride):
         """Weights (rows, CHUNK) times values (count, W) -> (rows, W), rows `stride` bytes apart."""
         i = 0
         while i + 4 * LANES <= width:
@@ -127,7 +127,7 @@ def _attention(load_blocks: Any, size: int) -> Callable[..., None]:
             i += LANES
 
     @inlined
-    def mix_on(weights, values, width, begin, end, out):  # type: ignore[no-untyped-def]
+    def mix_on(weights, values, width, begin, end, out):
         """One query's `mix` goes on, with the positions from `begin` to `end`."""
         for i in range(0, width, LANES):
             mixed = load(out + FLOAT * i)
@@ -137,7 +137,7 @@ def _attention(load_blocks: Any, size: int) -> Callable[..., None]:
             store(out + FLOAT * i, mixed)
 
     @inlined
-    def some_scores(n, queries, keys, ahead, width, n_blocks, out):  # type: ignore[no-untyped-def]
+    def some_scores(n, queries, keys, ahead, width, n_blocks, out):
         if n == 4:
             scores(FOUR, queries, keys, ahead, width, n_blocks, out)
         elif n == 3:
@@ -148,7 +148,7 @@ def _attention(load_blocks: Any, size: int) -> Callable[..., None]:
             scores(ONE, queries, keys, ahead, width, n_blocks, out)
 
     @inlined
-    def some_mix(n, weights, values, width, count, out, stride):  # type: ignore[no-untyped-def]
+    def some_mix(n, weights, values, width, count, out, stride):
         if n == 4:
             mix(FOUR, FOUR_WIDE, weights, values, width, count, out, stride)
         elif n == 3:
@@ -159,7 +159,7 @@ def _attention(load_blocks: Any, size: int) -> Callable[..., None]:
             mix(ONE, ONE_WIDE, weights, values, width, count, out, stride)
 
     @inlined
-    def attend(  # type: ignore[no-untyped-def]
+    def attend(
         queries,
         n_queries,
         group,
@@ -214,11 +214,11 @@ _attend_halves = _attention(load_block_halves, 2)
 _attend_floats = _attention(load_block_floats, 4)
 
 
-def _with_halves(_isa, q, n, group, position, chunk, k, v, width, slopes, scratch, out, stride):  # type: ignore[no-untyped-def]
+def _with_halves(_isa, q, n, group, position, chunk, k, v, width, slopes, scratch, out, stride):
     _attend_halves(q, n, group, position, chunk, k, v, width, slopes, scratch, out, stride)
 
 
-def _with_floats(_isa, q, n, group, position, chunk, k, v, width, slopes, scratch, out, stride):  # type: ignore[no-untyped-def]
+def _with_floats(_isa, q, n, group, position, chunk, k, v, width, slopes, scratch, out, stride):
     _attend_floats(q, n, group, position, chunk, k, v, width, slopes, scratch, out, stride)
 
 
@@ -232,7 +232,7 @@ def attention_function(isa: Isa, half: bool) -> Any:
 
 
 @part
-def combine(partials, n_chunks, head_dim, width, scratch, out):  # type: ignore[no-untyped-def]
+def combine(partials, n_chunks, head_dim, width, scratch, out):
     """The results of chunks that lie side by side -> attention's output, D floats.
 
     scratch: W floats.

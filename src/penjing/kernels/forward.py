@@ -42,7 +42,7 @@ from penjing.kernels.work import LOGITS, N_LOGITS, N_ROWS, SPLIT_ROWS
 
 
 @part
-def attention_step(model, work, layer, words, me, team):  # type: ignore[no-untyped-def]
+def attention_step(model, work, layer, words, me, team):
     """stream + attention(norm1(stream))."""
     first, vectors = PER_LAYER * layer, model.vectors[layer]
     rows = work.plan[N_ROWS]
@@ -76,7 +76,7 @@ def attention_step(model, work, layer, words, me, team):  # type: ignore[no-unty
 
 
 @part
-def feed_forward_step(model, work, layer, words, me, team):  # type: ignore[no-untyped-def]
+def feed_forward_step(model, work, layer, words, me, team):
     """stream + feed_forward(norm2(stream))."""
     first, vectors = PER_LAYER * layer, model.vectors[layer]
     joint = quantized(model, first + UP) or quantized(model, first + UP - 1)
@@ -92,7 +92,7 @@ def feed_forward_step(model, work, layer, words, me, team):  # type: ignore[no-u
 
 
 @part
-def head(model, work, words, me, team):  # type: ignore[no-untyped-def]
+def head(model, work, words, me, team):
     """Logits of the chosen rows."""
     count, columns = work.plan[N_LOGITS], model.width
     if count == 0:
@@ -110,7 +110,7 @@ def head(model, work, words, me, team):  # type: ignore[no-untyped-def]
 
 
 @entry
-def run(_isa, words, leads, model, work):  # type: ignore[no-untyped-def]
+def run(_isa, words, leads, model, work):
     """Open a pass and take part in it (`leads`), or wait for one -> whether there was one."""
     if leads:
         me, team = 0, open_pass(words)

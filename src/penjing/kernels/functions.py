@@ -39,7 +39,7 @@ GELU_CUBIC = 0.044715
 
 
 @inlined
-def exp(x):  # type: ignore[no-untyped-def]
+def exp(x):
     """e**x within 3 units, for x up to 88 (above, as at 88); 0 far below; NaN stays NaN."""
     x = maximum(EXP_LOWEST, minimum(EXP_HIGHEST, x))
     shifted = fma(x, LOG2_E, ROUNDER)
@@ -53,13 +53,13 @@ def exp(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def silu(x):  # type: ignore[no-untyped-def]
+def silu(x):
     """x / (1 + exp(-x)) within 8 units."""
     return x / (exp(0.0 - x) + 1.0)
 
 
 @inlined
-def gelu(x):  # type: ignore[no-untyped-def]
+def gelu(x):
     """GPT-2's GELU: x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) (Hendrycks 2016).
 
     As x * sigmoid(2 z). Within 8 units times 1 + |2 z|: rounding of z grows in the exponent.
@@ -69,7 +69,7 @@ def gelu(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def mean_square(row, width):  # type: ignore[no-untyped-def]
+def mean_square(row, width):
     """Of `width` floats; what is behind them, up to a whole vector, must be 0."""
     even, odd = splat(0.0), splat(0.0)
     for i in range(0, width, 2 * LANES):
@@ -82,7 +82,7 @@ def mean_square(row, width):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def mean(row, width):  # type: ignore[no-untyped-def]
+def mean(row, width):
     """Of `width` floats, with zeros behind."""
     lanes = splat(0.0)
     for i in range(0, width, LANES):
@@ -91,13 +91,13 @@ def mean(row, width):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def inverse_root(square, eps):  # type: ignore[no-untyped-def]
+def inverse_root(square, eps):
     """1 / sqrt(square + eps), in all lanes."""
     return splat(1.0) / square_root(splat(square) + eps)
 
 
 @part
-def rms_norm(row, weight, width, eps, out):  # type: ignore[no-untyped-def]
+def rms_norm(row, weight, width, eps, out):
     """x / sqrt(mean(x^2) + eps) * weight (Zhang and Sennrich 2019); `out` may be the row itself."""
     scale = inverse_root(mean_square(row, width), eps)
     for i in range(0, FLOAT * width, FLOAT * LANES):
@@ -105,7 +105,7 @@ def rms_norm(row, weight, width, eps, out):  # type: ignore[no-untyped-def]
 
 
 @part
-def layer_norm(row, weight, bias, width, eps, out):  # type: ignore[no-untyped-def]
+def layer_norm(row, weight, bias, width, eps, out):
     """(x - mean) / sqrt(variance + eps) * weight + bias (Ba et al. 2016)."""
     middle = mean(row, width)
     for i in range(0, width, LANES):
@@ -116,7 +116,7 @@ def layer_norm(row, weight, bias, width, eps, out):  # type: ignore[no-untyped-d
 
 
 @part
-def norm(row, weight, bias, width, eps, out):  # type: ignore[no-untyped-def]
+def norm(row, weight, bias, width, eps, out):
     """The network's norm of one row: LayerNorm where there is a bias (not address 0), else RMSNorm.
 
     Addresses of float32, each `width` of them and zeros up to a whole vector, as `out` has then.

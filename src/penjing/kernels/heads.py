@@ -21,7 +21,7 @@ ZERO = np.float32(0)
 
 
 @inlined
-def take_head(source, bias, head_dim, out):  # type: ignore[no-untyped-def]
+def take_head(source, bias, head_dim, out):
     """D numbers and their bias (unless its address is 0) -> W numbers, zeros behind D."""
     for i in range(0, head_dim, LANES):
         channels = load(source + FLOAT * i)
@@ -31,7 +31,7 @@ def take_head(source, bias, head_dim, out):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def rotate(head, cos, sin, half, out):  # type: ignore[no-untyped-def]
+def rotate(head, cos, sin, half, out):
     """RoPE (Su et al. 2021): the pair (i, i + D/2) turns by its angle. `half` is D / 2.
 
     The first half may run over into the second, which is written after it, and that into what is
@@ -46,9 +46,7 @@ def rotate(head, cos, sin, half, out):  # type: ignore[no-untyped-def]
 
 
 @part
-def make_head(  # type: ignore[no-untyped-def]
-    source, bias, norm, eps, cos, sin, head_dim, scale, scratch, out
-):
+def make_head(source, bias, norm, eps, cos, sin, head_dim, scale, scratch, out):
     """A query or a key, times `scale`; bias, norm, cos: 0 where there is none. Scratch: 2W + 32."""
     width = (head_dim + LANES - 1) // LANES * LANES
     turned = scratch + FLOAT * (width + LANES)
@@ -63,7 +61,7 @@ def make_head(  # type: ignore[no-untyped-def]
 
 
 @part
-def keep_key(head, width, position, half, keys):  # type: ignore[no-untyped-def]
+def keep_key(head, width, position, half, keys):
     """A key (W,) into the column of its position, in keys of blocks (W, 16)."""
     size = HALF if half != 0 else FLOAT
     block = keys + size * (position // LANES * LANES * width + position % LANES)
@@ -75,7 +73,7 @@ def keep_key(head, width, position, half, keys):  # type: ignore[no-untyped-def]
 
 
 @part
-def keep_value(head, width, position, half, values):  # type: ignore[no-untyped-def]
+def keep_value(head, width, position, half, values):
     """A value (W,) into the row of its position, in values (positions, W)."""
     for i in range(0, width, LANES):
         if half != 0:

@@ -47,7 +47,7 @@ def _product(tile: Any) -> Any:
     """The product of at least a tile's rows with the blocks [first, last), tile by tile."""
 
     @inlined
-    def product(isa, shape, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+    def product(isa, shape, matrix, x, x_stride, rows, out, out_stride, first, last):
         # The blocks of a tile lie far apart: memory is read faster in several places at once. A few
         # may be taken twice, with the same result.
         n = last - first
@@ -72,42 +72,42 @@ _bfloats = _product(float_tile(load_block_bfloats, 32))
 # The cache finds functions of a module alone, hence one by name for each kind.
 
 
-def _times_nibbles(isa, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+def _times_nibbles(isa, matrix, x, x_stride, rows, out, out_stride, first, last):
     if rows >= n_rows(many(isa)):
         _nibbles(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
     else:
         _nibbles(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
 
 
-def _times_bytes(isa, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+def _times_bytes(isa, matrix, x, x_stride, rows, out, out_stride, first, last):
     if rows >= n_rows(many(isa)):
         _bytes(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
     else:
         _bytes(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
 
 
-def _times_fine_bytes(isa, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+def _times_fine_bytes(isa, matrix, x, x_stride, rows, out, out_stride, first, last):
     if rows >= n_rows(many(isa)):
         _fine_bytes(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
     else:
         _fine_bytes(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
 
 
-def _times_floats(isa, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+def _times_floats(isa, matrix, x, x_stride, rows, out, out_stride, first, last):
     if rows >= n_rows(many(isa)):
         _floats(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
     else:
         _floats(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
 
 
-def _times_halves(isa, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+def _times_halves(isa, matrix, x, x_stride, rows, out, out_stride, first, last):
     if rows >= n_rows(many(isa)):
         _halves(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
     else:
         _halves(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
 
 
-def _times_bfloats(isa, matrix, x, x_stride, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+def _times_bfloats(isa, matrix, x, x_stride, rows, out, out_stride, first, last):
     if rows >= n_rows(many(isa)):
         _bfloats(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
     else:
@@ -137,7 +137,7 @@ def product_address(isa: Isa, kind: int) -> int:
 
 
 @inlined
-def multiply(matrix, x, x_stride, records, rows, out, out_stride, first, last):  # type: ignore[no-untyped-def]
+def multiply(matrix, x, x_stride, records, rows, out, out_stride, first, last):
     """Outputs of blocks [first, last) of 16 for each of `rows` rows: out[m, n] = x[m] . w[n].
 
     `matrix` is a PackedMatrix's fields. `x`: address of the rows as floats; `records`: of the same,

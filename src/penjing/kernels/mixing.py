@@ -38,33 +38,33 @@ ONE = np.float32(1)
 
 
 @inlined
-def region_bytes(model, work, span):  # type: ignore[no-untyped-def]
+def region_bytes(model, work, span):
     """Bytes of one head's keys, or of its values, in the cache of a span."""
     size = HALF if model.half_cache != 0 else FLOAT
     return work.spans[span, CACHE_BLOCKS] * LANES * model.padded * size
 
 
 @inlined
-def keys_of(model, work, span, layer, head):  # type: ignore[no-untyped-def]
+def keys_of(model, work, span, layer, head):
     """Address of a key/value head's keys; its values follow."""
     return work.caches[span, layer] + 2 * head * region_bytes(model, work, span)
 
 
 @inlined
-def queries_of(model, work, row, head):  # type: ignore[no-untyped-def]
+def queries_of(model, work, row, head):
     """Address of the queries of a row that share key/value head `head`; the next row's follow."""
     group = model.n_head // model.n_kv_head
     return work.queries + FLOAT * model.padded * group * (head * MAX_ROWS + row)
 
 
 @inlined
-def shifted(address, by):  # type: ignore[no-untyped-def]
+def shifted(address, by):
     """An address in floats further on, if it is one: 0 stays 0."""
     return address + FLOAT * by if address != 0 else 0
 
 
 @inlined
-def rotation(work, row):  # type: ignore[no-untyped-def]
+def rotation(work, row):
     """Addresses of the cosines and sines at a row's position, or 0."""
     cos, sin = work.plan[COS], work.plan[SIN]
     if cos != 0:
@@ -74,7 +74,7 @@ def rotation(work, row):  # type: ignore[no-untyped-def]
 
 
 @part
-def make_queries(model, work, layer, row, head, scratch, out):  # type: ignore[no-untyped-def]
+def make_queries(model, work, layer, row, head, scratch, out):
     """The queries of one row that share a key/value head."""
     group, head_dim, width = model.n_head // model.n_kv_head, model.head_dim, model.padded
     vectors, (cos, sin) = model.vectors[layer], rotation(work, row)
@@ -90,7 +90,7 @@ def make_queries(model, work, layer, row, head, scratch, out):  # type: ignore[n
 
 
 @part
-def make_key_and_value(model, work, layer, span, row, head, scratch):  # type: ignore[no-untyped-def]
+def make_key_and_value(model, work, layer, span, row, head, scratch):
     """A key/value head of one row, into the cache."""
     head_dim, width, position = model.head_dim, model.padded, work.places[row]
     vectors, (cos, sin) = model.vectors[layer], rotation(work, row)
@@ -107,7 +107,7 @@ def make_key_and_value(model, work, layer, span, row, head, scratch):  # type: i
 
 
 @part
-def make_all_heads(model, work, layer, me, team):  # type: ignore[no-untyped-def]
+def make_all_heads(model, work, layer, me, team):
     """Queries, keys and values of all rows."""
     scratch = work.own + me * work.own_row + work.scratch
     for span in range(work.plan[N_SPANS]):
@@ -121,9 +121,7 @@ def make_all_heads(model, work, layer, me, team):  # type: ignore[no-untyped-def
 
 
 @part
-def attend_chunk(  # type: ignore[no-untyped-def]
-    model, work, layer, span, row, count, head, queries, chunk, scratch, out, stride
-):
+def attend_chunk(model, work, layer, span, row, count, head, queries, chunk, scratch, out, stride):
     """`count` rows from `row` on, of one span, with one chunk of its past."""
     group = model.n_head // model.n_kv_head
     keys = keys_of(model, work, span, layer, head)
@@ -137,13 +135,13 @@ def attend_chunk(  # type: ignore[no-untyped-def]
 
 
 @inlined
-def result_bytes(model):  # type: ignore[no-untyped-def]
+def result_bytes(model):
     """Of one query's result for one chunk."""
     return FLOAT * (model.padded + LANES)
 
 
 @inlined
-def partials_of(model, work, row, head):  # type: ignore[no-untyped-def]
+def partials_of(model, work, row, head):
     """Address of the results of the first query that belongs to a row and a key/value head."""
     group = model.n_head // model.n_kv_head
     number = (head * work.plan[N_ROWS] + row) * group
@@ -151,7 +149,7 @@ def partials_of(model, work, row, head):  # type: ignore[no-untyped-def]
 
 
 @part
-def attend_in_chunks(model, work, layer, me, team):  # type: ignore[no-untyped-def]
+def attend_in_chunks(model, work, layer, me, team):
     """Few rows: the partial results of all chunks, shared out chunk by chunk."""
     scratch = work.own + me * work.own_row + work.scratch
     stride, unit = work.plan[N_CHUNKS] * result_bytes(model), 0
@@ -170,7 +168,7 @@ def attend_in_chunks(model, work, layer, me, team):  # type: ignore[no-untyped-d
 
 
 @part
-def attend_alone(model, work, layer, me, team):  # type: ignore[no-untyped-def]
+def attend_alone(model, work, layer, me, team):
     """A single row: heads made and attention in one go, so that nobody waits between them.
 
     Whoever has the newest chunk of a key/value head makes its key and value; queries are made by
@@ -197,7 +195,7 @@ def attend_alone(model, work, layer, me, team):  # type: ignore[no-untyped-def]
 
 
 @part
-def attend_in_rows(model, work, layer, me, team):  # type: ignore[no-untyped-def]
+def attend_in_rows(model, work, layer, me, team):
     """Many rows: some of them with their whole past, combined at once."""
     group = model.n_head // model.n_kv_head
     scratch = work.own + me * work.own_row + work.scratch
@@ -225,7 +223,7 @@ def attend_in_rows(model, work, layer, me, team):  # type: ignore[no-untyped-def
 
 
 @part
-def gather_head(model, work, row, head, partials, scratch, out):  # type: ignore[no-untyped-def]
+def gather_head(model, work, row, head, partials, scratch, out):
     """Chunks to the output of the queries that share a head, at their place in a row."""
     group, n_chunks = model.n_head // model.n_kv_head, work.places[row] // CHUNK + 1
     stride = work.plan[N_CHUNKS] * result_bytes(model)
@@ -235,7 +233,7 @@ def gather_head(model, work, row, head, partials, scratch, out):  # type: ignore
 
 
 @part
-def gather_rows(model, work, quantize, me, team):  # type: ignore[no-untyped-def]
+def gather_rows(model, work, quantize, me, team):
     """Attention's output, row by row, made ready for the next product."""
     rows, columns = work.plan[N_ROWS], model.n_head * model.head_dim
     scratch = work.own + me * work.own_row + work.scratch

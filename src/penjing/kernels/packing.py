@@ -10,7 +10,7 @@ _ONES = 0x01010101
 
 
 @inlined
-def group_address(fields, row, group, size):  # type: ignore[no-untyped-def]
+def group_address(fields, row, group, size):
     """Where the part of a group, `size` bytes of it, lies among the same parts of a pair."""
     paired, step = fields[PAIRED], fields[STEP]
     block = fields[VALUES] + row // LANES * fields[BLOCK]
@@ -18,7 +18,7 @@ def group_address(fields, row, group, size):  # type: ignore[no-untyped-def]
 
 
 @entry
-def interleave(_isa, rows, packed):  # type: ignore[no-untyped-def]
+def interleave(_isa, rows, packed):
     """(N, K) -> (blocks, K, 16), any one type of integer; missing rows stay as they are."""
     for block in range(packed.shape[0]):
         first = block * LANES
@@ -29,7 +29,7 @@ def interleave(_isa, rows, packed):  # type: ignore[no-untyped-def]
 
 
 @entry
-def pack_nibbles(_isa, q, rows, groups, panels, fields, zero):  # type: ignore[no-untyped-def]
+def pack_nibbles(_isa, q, rows, groups, panels, fields, zero):
     """Bytes at `q`, of which the low halves count, into groups of so many panels of 4 bits.
 
     A row has groups * panels * 32 bytes. With a `zero` of 8 they are signed, and 8 is added.
@@ -50,7 +50,7 @@ def pack_nibbles(_isa, q, rows, groups, panels, fields, zero):  # type: ignore[n
 
 
 @entry
-def pack_bytes(_isa, q, rows, groups, vectors, fields, zero):  # type: ignore[no-untyped-def]
+def pack_bytes(_isa, q, rows, groups, vectors, fields, zero):
     """Bytes at `q` into groups of so many vectors of 16 rows x 4 columns.
 
     A row has groups * vectors * 4 bytes. With a `zero` of 128 they are signed, and 128 is added.
@@ -66,7 +66,7 @@ def pack_bytes(_isa, q, rows, groups, vectors, fields, zero):  # type: ignore[no
 
 
 @entry
-def pack_factors(_isa, factors, fields, place):  # type: ignore[no-untyped-def]
+def pack_factors(_isa, factors, fields, place):
     """Scales or offsets (N, groups), given as their bits, to `place` in each group or pair."""
     rows, groups = factors.shape
     size = factors.itemsize

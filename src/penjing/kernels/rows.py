@@ -31,7 +31,7 @@ from penjing.kernels.vector import LANES, lane
 
 
 @inlined
-def _read_floats(matrix, block, row, out):  # type: ignore[no-untyped-def]
+def _read_floats(matrix, block, row, out):
     kind, columns = matrix[KIND], matrix[COLUMNS]
     values = matrix[VALUES] + block * columns * (64 if kind == FLOAT32 else 32)
     for k in range(columns):
@@ -45,7 +45,7 @@ def _read_floats(matrix, block, row, out):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _factor(matrix, place, row, group):  # type: ignore[no-untyped-def]
+def _factor(matrix, place, row, group):
     """One of the scales or offsets, which lie at `place` in each group or pair."""
     if matrix[HALF_SCALES] != 0:
         return lane(load_halves(group_address(matrix, row, group, 32) + place), row % LANES)
@@ -53,7 +53,7 @@ def _factor(matrix, place, row, group):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _integer(kind, values, row, k):  # type: ignore[no-untyped-def]
+def _integer(kind, values, row, k):
     """The unsigned integer of column k of a group."""
     if kind == NIBBLES:
         place = k // PANEL * NIBBLE_PANEL + k % 16 // 4 * 64 + row * 4 + k % 4
@@ -62,7 +62,7 @@ def _integer(kind, values, row, k):  # type: ignore[no-untyped-def]
 
 
 @part
-def read_row(matrix, row, out):  # type: ignore[no-untyped-def]
+def read_row(matrix, row, out):
     """One row of a matrix, its K weights as float32, to the address `out`."""
     kind, columns, size = matrix[KIND], matrix[COLUMNS], matrix[GROUP_SIZE]
     if kind >= FLOAT32:

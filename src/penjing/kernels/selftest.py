@@ -25,7 +25,7 @@ _ROWS, _OUTPUTS, _COLUMNS = 5, 35, 96  # neither rows nor outputs fill their las
 
 
 @entry
-def _multiply(_isa, fields, x, records, out, first, last):  # type: ignore[no-untyped-def]
+def _multiply(_isa, fields, x, records, out, first, last):
     rows, columns = x.shape
     quantize_rows(x.ctypes.data, x.strides[0], rows, columns, records.ctypes.data)
     to, stride = out.ctypes.data, out.strides[0]

@@ -32,26 +32,26 @@ AHEAD = 1 << 15  # bytes that are fetched while a thread waits for the others
 
 
 @inlined
-def quantized(model, index):  # type: ignore[no-untyped-def]
+def quantized(model, index):
     """Whether a matrix is multiplied with quantized rows."""
     return model.matrices[index, KIND] < FLOAT32
 
 
 @inlined
-def quantized_bytes(columns):  # type: ignore[no-untyped-def]
+def quantized_bytes(columns):
     """Bytes of a quantized row."""
     return (columns + GROUP - 1) // GROUP * RECORD
 
 
 @inlined
-def share(count, me, team):  # type: ignore[no-untyped-def]
+def share(count, me, team):
     """The columns of `count` that are this thread's: from, to."""
     groups = (count + GROUP - 1) // GROUP
     return groups * me // team * GROUP, min(count, groups * (me + 1) // team * GROUP)
 
 
 @inlined
-def inputs(work, me):  # type: ignore[no-untyped-def]
+def inputs(work, me):
     """Where the rows that a product reads lie: (floats, quantized). A single row is one's own."""
     if work.plan[N_ROWS] == 1:
         own = work.own + me * work.own_row
@@ -60,7 +60,7 @@ def inputs(work, me):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def first_read(model, index, me, team):  # type: ignore[no-untyped-def]
+def first_read(model, index, me, team):
     """What a product reads first: an address, how far from it the other place lies, bytes of each.
 
     Matrix number `index` times a single row, in this thread.
@@ -73,7 +73,7 @@ def first_read(model, index, me, team):  # type: ignore[no-untyped-def]
 
 
 @part
-def product(model, index, x, x_row, records, rows, out, out_row, begin, end):  # type: ignore[no-untyped-def]
+def product(model, index, x, x_row, records, rows, out, out_row, begin, end):
     """Columns [begin, end) of rows times matrix number `index`."""
     first, last = begin // LANES, (end + LANES - 1) // LANES
     matrix = model.matrices[index]
@@ -81,13 +81,13 @@ def product(model, index, x, x_row, records, rows, out, out_row, begin, end):  #
 
 
 @inlined
-def padded_bytes(width):  # type: ignore[no-untyped-def]
+def padded_bytes(width):
     """Bytes of a row of floats in whole vectors."""
     return (width + LANES - 1) // LANES * LANES * FLOAT
 
 
 @part
-def embed(model, work, me, team):  # type: ignore[no-untyped-def]
+def embed(model, work, me, team):
     """Token ids to the residual stream: rows of the embedding table, and of the positions."""
     table = model.matrices[PER_LAYER * model.n_layer]
     for row in range(me, work.plan[N_ROWS], team):
@@ -100,7 +100,7 @@ def embed(model, work, me, team):  # type: ignore[no-untyped-def]
 
 
 @part
-def norm_row(model, work, row, weight, bias, quantize, x, records):  # type: ignore[no-untyped-def]
+def norm_row(model, work, row, weight, bias, quantize, x, records):
     """One row of the stream, normed and, if asked, quantized."""
     norm(work.stream + row * work.stream_row, weight, bias, model.width, model.eps, x)
     if quantize:
@@ -108,7 +108,7 @@ def norm_row(model, work, row, weight, bias, quantize, x, records):  # type: ign
 
 
 @part
-def norm_rows(model, work, weight, bias, quantize, me, team):  # type: ignore[no-untyped-def]
+def norm_rows(model, work, weight, bias, quantize, me, team):
     """All rows of the stream, normed and, if asked, quantized, for the next product."""
     rows = work.plan[N_ROWS]
     x, records = inputs(work, me)
@@ -120,7 +120,7 @@ def norm_rows(model, work, weight, bias, quantize, me, team):  # type: ignore[no
 
 
 @part
-def project(model, work, layer, me, team):  # type: ignore[no-untyped-def]
+def project(model, work, layer, me, team):
     """Normed rows to queries, keys and values, before bias, norm and rotation."""
     x, records = inputs(work, me)
     out = work.projected
@@ -134,7 +134,7 @@ def project(model, work, layer, me, team):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def activate(model, work, layer, begin, end):  # type: ignore[no-untyped-def]
+def activate(model, work, layer, begin, end):
     """silu(gate) * up, or gelu(up), of the columns [begin, end)."""
     up_bias, gate_bias = model.vectors[layer, UP_BIAS], model.vectors[layer, GATE_BIAS]
     gated = model.matrices[PER_LAYER * layer + GATE, ROWS] > 0
@@ -154,7 +154,7 @@ def activate(model, work, layer, begin, end):  # type: ignore[no-untyped-def]
 
 
 @part
-def feed_forward(model, work, layer, me, team):  # type: ignore[no-untyped-def]
+def feed_forward(model, work, layer, me, team):
     """Normed rows to the inner layer, activated and quantized for the way down."""
     first, rows = PER_LAYER * layer, work.plan[N_ROWS]
     x, records = inputs(work, me)
@@ -172,7 +172,7 @@ def feed_forward(model, work, layer, me, team):  # type: ignore[no-untyped-def]
 
 
 @part
-def add_to_stream(model, work, index, bias, x, x_row, records, me, team):  # type: ignore[no-untyped-def]
+def add_to_stream(model, work, index, bias, x, x_row, records, me, team):
     """The residual step: stream + matrix times rows + bias."""
     begin, end = share(model.width, me, team)
     rows = work.plan[N_ROWS]

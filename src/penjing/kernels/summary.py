@@ -18,7 +18,7 @@ NONE = np.float32(-np.inf)
 
 
 @inlined
-def _vector(logits, i, count):  # type: ignore[no-untyped-def]
+def _vector(logits, i, count):
     """Numbers i to i + 15; -inf behind the last one."""
     if i + LANES <= count:
         return load(logits + FLOAT * i)
@@ -26,7 +26,7 @@ def _vector(logits, i, count):  # type: ignore[no-untyped-def]
 
 
 @entry
-def _summarize(_isa, logits, count, out):  # type: ignore[no-untyped-def]
+def _summarize(_isa, logits, count, out):
     """The largest number and its first place, and sum(exp(logits - largest)); NaN if any is."""
     best, place = NONE, 0
     for start in range(0, count, BLOCK):

@@ -44,13 +44,13 @@ Entry = Callable[[int, bool], bool]
 
 
 @part
-def barrier(words, n_threads):  # type: ignore[no-untyped-def]
+def barrier(words, n_threads):
     """Wait until all threads of the pass are here."""
     barrier_before(words, n_threads, 0, 0, 0)
 
 
 @part
-def barrier_before(words, n_threads, ahead, apart, n_bytes):  # type: ignore[no-untyped-def]
+def barrier_before(words, n_threads, ahead, apart, n_bytes):
     """The same; who waits has memory fetched: `n_bytes` at `ahead`, and as many `apart` from it."""
     if n_threads == 1:
         return
@@ -74,7 +74,7 @@ def barrier_before(words, n_threads, ahead, apart, n_bytes):  # type: ignore[no-
 
 
 @part
-def open_pass(words):  # type: ignore[no-untyped-def]
+def open_pass(words):
     """Start a pass with the workers at the gate -> threads in it, the caller's included.
 
     One that is to be alone leaves them waiting.
@@ -102,7 +102,7 @@ def open_pass(words):  # type: ignore[no-untyped-def]
 
 
 @part
-def await_pass(words):  # type: ignore[no-untyped-def]
+def await_pass(words):
     """A worker waits at the gate -> its number in the pass that opened, or 0: none did."""
     now = atomic.add(words + GATE, 1) // COUNT
     looks = 0

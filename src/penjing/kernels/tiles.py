@@ -94,13 +94,13 @@ n_vectors = _size(lambda shape: shape.rows * shape.blocks)
 
 
 @inlined
-def field(matrix, index):  # type: ignore[no-untyped-def]
+def field(matrix, index):
     """A field of the description at the address `matrix`."""
     return read_word(matrix + 8 * index)
 
 
 @inlined
-def nibble_panel(isa, shape, products, values, stride, x, x_stride):  # type: ignore[no-untyped-def]
+def nibble_panel(isa, shape, products, values, stride, x, x_stride):
     """Add a panel's products: integers (rows, blocks). A small tile's go two ways at a time."""
     others = int_zeros(shape)
     for j in range(4):
@@ -116,7 +116,7 @@ def nibble_panel(isa, shape, products, values, stride, x, x_stride):  # type: ig
 
 
 @inlined
-def byte_panel(isa, shape, products, values, stride, x, x_stride):  # type: ignore[no-untyped-def]
+def byte_panel(isa, shape, products, values, stride, x, x_stride):
     """The same of a panel of bytes."""
     others = int_zeros(shape)
     for j in range(4):
@@ -132,7 +132,7 @@ def byte_panel(isa, shape, products, values, stride, x, x_stride):  # type: igno
 
 
 @inlined
-def half_panel(isa, shape, products, values, stride, x, x_stride):  # type: ignore[no-untyped-def]
+def half_panel(isa, shape, products, values, stride, x, x_stride):
     """The same of half a panel of bytes."""
     for j in range(4):
         weights = load_block_ints(shape, values + 64 * j, stride)
@@ -141,7 +141,7 @@ def half_panel(isa, shape, products, values, stride, x, x_stride):  # type: igno
 
 
 @inlined
-def _start(shape, zero, bits, shifts, x_stride):  # type: ignore[no-untyped-def]
+def _start(shape, zero, bits, shifts, x_stride):
     """What the sums of products begin with: integers (rows, blocks).
 
     Where 8 was added to signed weights of 4 bits, or 128 to those of 8, it is taken off again.
@@ -154,7 +154,7 @@ def _start(shape, zero, bits, shifts, x_stride):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _factors(shape, address, halves, stride):  # type: ignore[no-untyped-def]
+def _factors(shape, address, halves, stride):
     """The scales or offsets of a group, floats (1, blocks)."""
     if halves != 0:
         return load_block_halves(shape, address, stride)
@@ -162,14 +162,14 @@ def _factors(shape, address, halves, stride):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _group(matrix, begin, number):  # type: ignore[no-untyped-def]
+def _group(matrix, begin, number):
     """Group `number` of the block at `begin`: where it or its pair begins, and which of the two."""
     paired = field(matrix, PAIRED)
     return begin + (number >> paired) * field(matrix, STEP), number & paired
 
 
 @inlined
-def _add_group(shape, result, group, sums, matrix, begin, which, apart):  # type: ignore[no-untyped-def]
+def _add_group(shape, result, group, sums, matrix, begin, which, apart):
     """result + scale * group + offset * sums."""
     halves, offsets = field(matrix, HALF_SCALES), field(matrix, OFFSETS)
     begin += which * (32 if halves != 0 else 64)
@@ -185,7 +185,7 @@ def grouped_tile(bits: int) -> Any:
     size = LANES * PANEL * bits // 8
 
     @inlined
-    def tile(isa, shape, matrix, block, apart, x, x_stride):  # type: ignore[no-untyped-def]
+    def tile(isa, shape, matrix, block, apart, x, x_stride):
         zero, width = field(matrix, ZERO), field(matrix, GROUP_SIZE)
         n_groups = (field(matrix, COLUMNS) + width - 1) // width
         stride, group_bytes = field(matrix, BLOCK), width // PANEL * size
@@ -209,7 +209,7 @@ def grouped_tile(bits: int) -> Any:
 
 
 @inlined
-def fine_tile(isa, shape, matrix, block, apart, x, x_stride):  # type: ignore[no-untyped-def]
+def fine_tile(isa, shape, matrix, block, apart, x, x_stride):
     """Of bytes whose groups are half panels."""
     zero, n_groups = field(matrix, ZERO), (field(matrix, COLUMNS) + PANEL - 1) // PANEL * 2
     stride = field(matrix, BLOCK)
@@ -233,7 +233,7 @@ def float_tile(load_weights: Any, size: int) -> Any:
     """Of floats, `size` bytes for 16 of them."""
 
     @inlined
-    def tile(_isa, shape, matrix, block, apart, x, x_stride):  # type: ignore[no-untyped-def]
+    def tile(_isa, shape, matrix, block, apart, x, x_stride):
         columns = field(matrix, COLUMNS)
         weights = field(matrix, VALUES) + block * field(matrix, BLOCK)
         stride = apart * field(matrix, BLOCK)
