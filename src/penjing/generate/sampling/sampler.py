@@ -30,7 +30,7 @@ from penjing.core.table import Table
 from penjing.core.types import SamplingParams
 from penjing.generate.sampling import filters as filters
 from penjing.generate.sampling import penalties as past
-from penjing.generate.sampling.draw import Logits, Summary, check_logits, draw
+from penjing.generate.sampling.draw import Logits, Summary, check_logits, draw, summarize
 from penjing.generate.sampling.dry import dry, find_repeats, longest
 from penjing.generate.sampling.mirostat import mirostat_v1, mirostat_v2
 from penjing.generate.sampling.state import State
@@ -169,27 +169,33 @@ class Sampler:
         Raises:
             GenerationError: the logits are not numbers, or no token is possible.
         """
-        greedy = self.params.temperature == 0
-        place = f"at step {self.state.history.length}"
-        if known is None or math.isnan(known.logsumexp):
-            check_logits(logits, f"The model's logits {place}")
-        first = logits
+        known = summarize(logits) if known is None else known
+        if math.isnan(known.logsumexp):
+            check_logits(logits, f"The model's logits {self._place}")
+        if self.params.temperature == 0 and self.steps.keys() <= {"temperature"} and not watch:
+            id = known.id  # the largest as it is
+        else:
+            logits = self._apply_steps(logits, watch)
+            greedy = self.params.temperature == 0
+            id = int(logits.argmax()) if greedy else draw(logits, self.state.draws.random())
+        self.state.advance(id, logits)
+        return id
+
+    def _apply_steps(self, logits: Logits, watch: Watch | None) -> Logits:
+        """The logits as the active steps leave them."""
         with np.errstate(all="ignore"):  # what comes of it is checked
             for name, step in self.steps.items():
-                if greedy and name == "temperature" and watch is None:
+                if name == "temperature" and self.params.temperature == 0 and watch is None:
                     continue  # it leaves one token, which is the largest anyway
                 before, logits = logits, step.apply(logits, self.params, self.state)
-                check_logits(logits, f"The logits after {name} {place}")
+                check_logits(logits, f"The logits after {name} {self._place}")
                 if watch is not None:
                     watch(name, before, logits)
-            if not greedy:
-                id = draw(logits, self.state.draws.random())
-            elif known is not None and logits is first:  # no step has changed them
-                id = known.id
-            else:
-                id = int(logits.argmax())
-            self.state.advance(id, logits)
-        return id
+        return logits
+
+    @property
+    def _place(self) -> str:
+        return f"at step {self.state.history.length}"
 
     def fork(self) -> "Sampler":
         """The same sampler, which goes on by itself: alike for alike logits."""
