@@ -214,6 +214,13 @@ print(time.perf_counter() - begin)
 """
 
 
+TORCH = """
+import torch
+from protocol import resident
+print(resident())
+"""
+
+
 def alone(commands: Mapping[str, Sequence[str]], times: int = 7) -> dict[str, Any]:
     """What needs no rival: the speed of memory, the time to the first token, the memory taken."""
     shell = [sys.executable, "-m", "penjing", "generate", "smollm2", "--prompt", "Hello"]
@@ -232,13 +239,25 @@ def alone(commands: Mapping[str, Sequence[str]], times: int = 7) -> dict[str, An
     }
     with contestant(commands["ours Q4_1"]) as ours:
         ours.ask("decode", ids=text_ids(512), n=64)
-        found["memory_bytes"] = ours.ask("memory")
+        found["process_bytes"] = ours.ask("memory")
         found["tools_bytes"] = ours.ask("tools")
         found["weights_bytes"] = ours.ask("weights")
         found["cache_bytes"] = ours.ask("cache")
+    found["python_and_torch_bytes"] = python_and_torch()
+    # What loading and running takes beyond Python and torch, which others need and ours does not.
+    found["memory_bytes"] = found["process_bytes"] - found["python_and_torch_bytes"]
     for key, value in found.items():
         print(f"{key:34s} {value:,.3f}")
     return found
+
+
+def python_and_torch() -> float:
+    """Bytes that a process takes which has imported torch, and nothing else."""
+    folder = Path(__file__).parent / "contestants"
+    done = subprocess.run(
+        [sys.executable, "-c", TORCH], check=True, capture_output=True, cwd=folder
+    )
+    return float(done.stdout)
 
 
 def read_speed(size: int = 1 << 30, times: int = 10) -> float:

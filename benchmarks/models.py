@@ -10,9 +10,9 @@ import torch
 
 from penjing.data.corpora import load_corpus
 from penjing.formats.opening import open_checkpoint
-from penjing.model.checkpoint import save_checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
+from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.train import train_tokenizer
 

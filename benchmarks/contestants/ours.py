@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Sequence
 
-import torch
 from protocol import Contestant, answer, own_output
 
 import penjing
@@ -22,12 +21,11 @@ class Penjing(Contestant):
     """A loaded model; each question is a fresh text, so nothing read before is used again."""
 
     def __init__(self, path: str, threads: int) -> None:
-        torch.set_num_threads(threads)
-        self.before = super().memory()  # Python and torch
         open_checkpoint(path).tokenizer.encode("")
         support()
-        self.libraries = super().memory() - self.before  # Numba and the tokenizer
+        self.before = self.memory()  # Python, Numba and the tokenizer
         self.model = penjing.load(path, threads=threads)
+        assert "torch" not in sys.modules
 
     def prefill(self, ids: Sequence[int]) -> float:
         begin = time.perf_counter()
@@ -54,13 +52,9 @@ class Penjing(Contestant):
         assert made == n * len(prompts), made
         return seconds
 
-    def memory(self) -> float:
-        """What loading and running took beyond Python and torch."""
-        return super().memory() - self.before
-
     def tools(self) -> float:
-        """What of this is Numba, LLVM, our modules and a tokenizer, before the model is there."""
-        return self.libraries
+        """What Python, Numba, LLVM, our modules and a tokenizer take before the model is there."""
+        return self.before
 
     def weights(self) -> float:
         """Bytes of the weights as they lie in memory."""

@@ -30,10 +30,15 @@ class Contestant(ABC):
         """Seconds to make `n` tokens after each prompt, all of them at once, prompts included."""
 
     def memory(self) -> float:
-        """Bytes of memory that the process takes (its resident set)."""
-        text = Path("/proc/self/smaps_rollup").read_text(encoding="ascii")
-        rows = dict(line.split(":", 1) for line in text.splitlines()[1:])
-        return 1024.0 * int(rows["Rss"].split()[0])
+        """Bytes of memory that the process takes."""
+        return resident()
+
+
+def resident() -> float:
+    """Bytes of memory that this process takes (its resident set)."""
+    text = Path("/proc/self/smaps_rollup").read_text(encoding="ascii")
+    rows = dict(line.split(":", 1) for line in text.splitlines()[1:])
+    return 1024.0 * int(rows["Rss"].split()[0])
 
 
 def answer(contestant: Contestant, replies: TextIO) -> None:

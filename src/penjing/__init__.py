@@ -13,6 +13,7 @@ Every name in `__all__` is loaded on first use, so that `import penjing` loads n
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from penjing.core.garbage import no_collecting
 from penjing.version import __version__
 
 if TYPE_CHECKING:
@@ -50,9 +51,10 @@ if TYPE_CHECKING:
     from penjing.generate.engine.generation import Generation
     from penjing.generate.load import LoadedModel, load
     from penjing.model.cache import Cache, KVCache
-    from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
+    from penjing.model.checkpoint import Checkpoint, Lineage
     from penjing.model.config import ModelConfig
     from penjing.model.families import build_model
+    from penjing.model.saving import save_checkpoint
     from penjing.model.trace import record, taps
     from penjing.quantization.scheme import SCHEMES, Scheme, parse_scheme
     from penjing.quantization.tensor import QuantizedTensor
@@ -110,9 +112,10 @@ _NAMES = {
     "penjing.generate.engine.generation": ("Generation",),
     "penjing.generate.load": ("LoadedModel", "load"),
     "penjing.model.cache": ("Cache", "KVCache"),
-    "penjing.model.checkpoint": ("Checkpoint", "Lineage", "save_checkpoint"),
+    "penjing.model.checkpoint": ("Checkpoint", "Lineage"),
     "penjing.model.config": ("ModelConfig",),
     "penjing.model.families": ("build_model",),
+    "penjing.model.saving": ("save_checkpoint",),
     "penjing.model.trace": ("record", "taps"),
     "penjing.quantization.scheme": ("SCHEMES", "Scheme", "parse_scheme"),
     "penjing.quantization.tensor": ("QuantizedTensor",),
@@ -153,7 +156,8 @@ def __getattr__(name: str) -> Any:
     """Load a public name when it is first asked for (PEP 562)."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'penjing' has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name]), name)
+    with no_collecting():
+        value = getattr(import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
 

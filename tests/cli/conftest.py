@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from penjing.cli.main import main
-from penjing.model.checkpoint import Lineage, save_checkpoint
+from penjing.model.checkpoint import Lineage
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
+from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.train import train_tokenizer
 

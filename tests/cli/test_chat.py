@@ -19,9 +19,10 @@ from penjing.core.errors import TokenizerError
 from penjing.core.events import Event
 from penjing.generate.conversation import Conversation
 from penjing.generate.load import load
-from penjing.model.checkpoint import Checkpoint, save_checkpoint
+from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
+from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.chat import TEMPLATES
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.tokenizer import Tokenizer

@@ -9,10 +9,11 @@ from torch.nn import functional as F
 
 from penjing.core.errors import GenerationError
 from penjing.model.base import LanguageModel
-from penjing.model.checkpoint import Checkpoint, save_checkpoint
+from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import RECURRENT, FamilyName, ModelConfig, PositionName
 from penjing.model.families import FAMILIES, build_model
 from penjing.model.positions import POSITIONS
+from penjing.model.saving import save_checkpoint
 from penjing.model.trace import record
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.train import train_tokenizer

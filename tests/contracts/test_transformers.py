@@ -21,9 +21,10 @@ from transformers import (
 from penjing.core.types import SamplingParams
 from penjing.generate.single import generate
 from penjing.model.base import LanguageModel
-from penjing.model.checkpoint import Checkpoint, save_checkpoint
+from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig, RopeScalingName
 from penjing.model.families import build_model, with_context
+from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.tokenizer.train import train_tokenizer

@@ -14,9 +14,9 @@ from penjing.data.batches import Tokens, encode_documents
 from penjing.evaluate import loss as loss_module
 from penjing.evaluate.loss import LossReport, evaluate_loss
 from penjing.model.base import LanguageModel
-from penjing.model.checkpoint import save_checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
+from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.train import train_tokenizer
 

@@ -10,6 +10,7 @@ from penjing.core.errors import StorageError
 from penjing.formats.gguf.checkpoint import GgufCheckpoint
 from penjing.formats.importing import import_checkpoint, stored_types
 from penjing.formats.opening import open_checkpoint
+from penjing.model.tensors import to_tensor
 
 IDS = torch.tensor([[70, 3, 261, 44, 12, 101, 87, 5]])
 KINDS = ("Q4_0", "F16", "Q8_0")
@@ -54,7 +55,7 @@ def test_lineage_says_where_it_comes_from(make_gguf, tmp_path):
 def test_precision(make_gguf, tmp_path, kinds, dtype, wanted):
     source = GgufCheckpoint.open(make_gguf("llama", kinds, inner=64))
     made = import_checkpoint(source, tmp_path / "out", dtype)
-    assert {tensor.dtype for tensor in made.weights().values()} == {wanted}
+    assert {to_tensor(array).dtype for array in made.weights().values()} == {wanted}
     assert json.loads((made.path / "config.json").read_text())["dtype"] == str(wanted)[6:]
 
 

@@ -9,9 +9,10 @@ from penjing.core.errors import CheckpointError
 from penjing.formats import opening
 from penjing.formats.gguf.checkpoint import GgufCheckpoint
 from penjing.formats.opening import open_checkpoint
-from penjing.model.checkpoint import Checkpoint, save_checkpoint
+from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
+from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.train import train_tokenizer
 

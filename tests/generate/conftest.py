@@ -12,8 +12,8 @@ from torch import nn
 from penjing.generate.load import LoadedModel, load
 from penjing.generate.runners.choice import choose_runner
 from penjing.generate.runners.runner import Chunk, Runner
-from penjing.generate.sampling.draw import Logits
 from penjing.generate.runners.torch_runner import TorchRunner
+from penjing.generate.sampling.draw import Logits
 from penjing.model.base import LanguageModel
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model

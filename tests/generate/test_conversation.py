@@ -7,9 +7,9 @@ import pytest
 from penjing.core.errors import ConfigError, DataError, GenerationError, TokenizerError
 from penjing.generate.conversation import Conversation, read_messages
 from penjing.generate.load import load
-from penjing.model.checkpoint import save_checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
+from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.chat import TEMPLATES, ChatTemplate
 from penjing.tokenizer.chat_ids import encode_chat
 from penjing.tokenizer.config import TokenizerConfig

@@ -15,9 +15,9 @@ from penjing.generate.single import generate
 from penjing.kernels import program
 from penjing.kernels.features import OFF
 from penjing.kernels.support import Support, support
-from penjing.model.checkpoint import save_checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
+from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.train import train_tokenizer
 

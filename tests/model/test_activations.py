@@ -12,11 +12,12 @@ from transformers import AutoModelForCausalLM
 
 from penjing.core.errors import CheckpointError
 from penjing.model.activations import quantize_inputs, round_to_int8
-from penjing.model.checkpoint import save_checkpoint
 from penjing.model.compressed_saving import linear_names
 from penjing.model.config import ModelConfig
-from penjing.model.families import FAMILIES, build_model
-from penjing.model.weights import export_tensors
+from penjing.model.families import build_model
+from penjing.model.forms import FORMS
+from penjing.model.saving import save_checkpoint
+from penjing.model.tensors import export_tensors
 from penjing.quantization.rounding import quantize
 from penjing.quantization.scheme import SCHEMES
 from penjing.tokenizer.config import TokenizerConfig
@@ -49,7 +50,7 @@ def test_in_transformers(tmp_path: Path, name: str) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn(parameter.shape)
-    tensors = export_tensors(model.state_dict(), FAMILIES["qwen3"].hf.rules(model.config))
+    tensors = export_tensors(model.state_dict(), FORMS["qwen3"].rules(model.config))
     names = linear_names(model.config)
     quantized = {n: quantize(tensors[n].detach().numpy(), SCHEMES[name]) for n in names}
     tokenizer = train_tokenizer(["ab"], TokenizerConfig(kind="byte"))
@@ -79,6 +80,6 @@ def test_in_transformers(tmp_path: Path, name: str) -> None:
 
 def test_some_of_what_reads_the_same_input() -> None:
     model = build_model(CONFIG)
-    rules = FAMILIES["qwen3"].hf.rules(model.config)
+    rules = FORMS["qwen3"].rules(model.config)
     with pytest.raises(CheckpointError, match=r"q_proj.* are quantized, but not those of .*k_proj"):
         quantize_inputs(model, rules, {"model.layers.0.self_attn.q_proj.weight"})

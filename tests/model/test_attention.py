@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from penjing.model.attention import attend, attend_fused, attend_plain, causal_bias
-from penjing.model.positions import alibi_slopes
+from penjing.model.position_tables import alibi_slopes
 from penjing.model.trace import Tap
 
 
@@ -40,7 +40,7 @@ def test_plain_fused_and_formula_agree(n_kv_head: int, with_alibi: bool, past: i
     bias = causal_bias(queries, keys, torch.float32)
     if with_alibi:
         distance = (queries[:, None] - keys).float()
-        bias = bias - alibi_slopes(4)[:, None, None] * distance
+        bias = bias - torch.from_numpy(alibi_slopes(4))[:, None, None] * distance
     plain = attend_plain(q, k, v, bias, dropout=0.0, tap=Tap())
     fused = attend_fused(q, k, v, bias, dropout=0.0)
     np.testing.assert_allclose(plain.numpy(), reference(q, k, v, bias), atol=2e-6)

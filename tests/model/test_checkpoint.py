@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from penjing.core.errors import CheckpointError, StorageError
-from penjing.model import tensor_files
-from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
+from penjing.model import tensors
+from penjing.model.checkpoint import Checkpoint, Lineage
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
+from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.train import train_tokenizer
 
@@ -188,7 +189,7 @@ def test_a_full_disk_leaves_the_old_model(saved: Path, monkeypatch: pytest.Monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     before = (saved / "model.safetensors").read_bytes()
-    monkeypatch.setattr(tensor_files, "save_file", full)
+    monkeypatch.setattr(tensors, "save_file", full)
     old = Checkpoint.open(saved)
     with pytest.raises(StorageError, match="disk is full"):
         save_checkpoint(saved, model=old.load_model(), tokenizer=old.tokenizer, replace=True)

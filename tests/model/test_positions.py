@@ -7,7 +7,8 @@ import torch
 from penjing.core.errors import ConfigError
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
-from penjing.model.positions import POSITIONS, Rotary, alibi_slopes, rotate
+from penjing.model.position_tables import alibi_slopes, sinusoids
+from penjing.model.positions import POSITIONS, Rotary, rotate
 
 
 def config(**more: object) -> ModelConfig:
@@ -58,7 +59,7 @@ def test_alibi_slopes_are_the_papers() -> None:
     assert alibi_slopes(8).tolist() == [2**-i for i in range(1, 9)]
     expected = [2 ** (-8 * (i + 1) / 8) for i in range(8)]
     expected += [2**-0.5, 2**-1.5, 2**-2.5, 2**-3.5]  # every second of the series for 16
-    torch.testing.assert_close(alibi_slopes(12), torch.tensor(expected))
+    np.testing.assert_allclose(alibi_slopes(12), expected, rtol=1e-6)
 
 
 def test_learned_positions_end_where_training_did() -> None:
@@ -71,3 +72,10 @@ def test_learned_positions_end_where_training_did() -> None:
 def test_the_others_go_beyond_the_trained_length(position: str) -> None:
     model = build_model(config(position=position, n_layer=1))
     assert model(torch.zeros(1, 40, dtype=torch.int64)).isfinite().all()
+
+
+@pytest.mark.parametrize("width", [6, 7, 64])
+def test_sinusoids_are_those_of_the_module(width: int) -> None:
+    config = ModelConfig(vocab_size=9, n_embd=width, n_head=1, position="sinusoidal", family="gpt2")
+    encoded = POSITIONS["sinusoidal"](config).embed(torch.zeros(1, 50, width), torch.arange(50))
+    np.testing.assert_allclose(sinusoids(50, width), encoded[0].numpy(), rtol=0, atol=2e-7)

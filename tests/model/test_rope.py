@@ -24,7 +24,13 @@ def config(scaling: str, **more: Any) -> ModelConfig:
 
 
 def frequencies(scaling: str, **more: Any) -> np.ndarray:
-    return rope.frequencies(config(scaling, **more)).double().numpy()
+    """Ours in NumPy; torch computes the same ones, as a model does on its device."""
+    made = config(scaling, **more)
+    got = rope.frequencies(made)
+    theirs = rope.frequencies_of(torch.arange(D // 2).float(), made).numpy()
+    assert got.dtype == theirs.dtype == np.float32
+    np.testing.assert_allclose(theirs, got, rtol=2e-6)
+    return got.astype(np.float64)
 
 
 def test_without_scaling() -> None:

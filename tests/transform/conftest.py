@@ -9,9 +9,10 @@ import torch
 
 from penjing.data.batches import Tokens
 from penjing.model.base import LanguageModel
-from penjing.model.checkpoint import Checkpoint, save_checkpoint
+from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import FamilyName, ModelConfig
 from penjing.model.families import build_model
+from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.train import train_tokenizer
 

@@ -116,7 +116,7 @@ def test_a_full_disk(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def refuse(*args: object, **more: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("penjing.model.checkpoint.save_tensors", refuse)
+    monkeypatch.setattr("penjing.model.saving.save_tensors", refuse)
     with pytest.raises(StorageError, match="the disk is full"):
         compare(source.path, [INT8], measuring=QUICK, out=tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["original"]

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from penjing.core.errors import ConfigError
-from penjing.model.checkpoint import Checkpoint, save_checkpoint
+from penjing.model.checkpoint import Checkpoint
 from penjing.model.compressed_saving import linear_names
 from penjing.model.config import FamilyName, ModelConfig
 from penjing.model.families import build_model
+from penjing.model.saving import save_checkpoint
 from penjing.quantization.rounding import quantize
 from penjing.quantization.scheme import SCHEMES
 from penjing.tokenizer.config import TokenizerConfig

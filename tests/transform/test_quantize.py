@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,8 +13,9 @@ from penjing.core.errors import CheckpointError, ConfigError
 from penjing.data.batches import Tokens
 from penjing.formats.opening import open_checkpoint
 from penjing.model.activations import rounded_inputs
-from penjing.model.checkpoint import Checkpoint, save_checkpoint
+from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import FamilyName
+from penjing.model.saving import save_checkpoint
 from penjing.quantization.scheme import SCHEMES
 from penjing.transform.methods import METHODS
 from penjing.transform.mix import fixed_bits
@@ -96,7 +98,7 @@ def test_in_bfloat16(
     config = QuantizeConfig("int4-g32", method, **FEW)
     check_round_trip(source, config, text, tmp_path / "out", "compressed-tensors")
     weights = Checkpoint.open(tmp_path / "out").weights()
-    assert weights["model.norm.weight"].dtype == torch.bfloat16
+    assert weights["model.norm.weight"].dtype == np.uint16  # bfloat16
 
 
 @pytest.mark.parametrize("method", ["gptq", "awq"])
@@ -167,7 +169,7 @@ def test_a_mix_within_a_budget(make: Make, text: Tokens, tmp_path: Path) -> None
     used = {scheme.name for scheme in done.schemes.values()}
     assert used == {"int4-g32", "int8"}
     n = source.load_model().n_parameters()
-    kept = sum(source.weights()[name].numel() for name in done.kept)  # type: ignore[union-attr]
+    kept = sum(source.weights()[name].size for name in done.kept)  # type: ignore[union-attr]
     bits = 32 * kept + sum(t.q.size * t.bits + t.scale.size * 32 for t in done.tensors.values())
     assert 10 < bits / n <= 11
     for name, row in done.divergences.items():

@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 
 from penjing.formats.gguf.checkpoint import GgufCheckpoint
-from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
+from penjing.model.checkpoint import Checkpoint, Lineage
+from penjing.model.saving import save_checkpoint
 from penjing.model.tensor_files import TensorFiles
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]

@@ -10,13 +10,12 @@ for step in model.generate("床前明月光，"):
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from penjing.core.config import from_dict
 from penjing.core.errors import CheckpointError, ConfigError, GenerationError
 from penjing.core.events import Listener
+from penjing.core.garbage import no_collecting
 from penjing.core.types import SamplingParams
 from penjing.formats.gguf.vocabulary import END_TOKENS
 from penjing.formats.opening import open_checkpoint
@@ -26,13 +25,16 @@ from penjing.generate.engine.generation import Generation
 from penjing.generate.engine.request import Overflow
 from penjing.generate.runners.choice import Kernels, choose_runner
 from penjing.generate.runners.runner import Runner
-from penjing.generate.runners.torch_runner import TorchRunner
 from penjing.generate.single import generate
-from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.memory import free_memory
 from penjing.tokenizer.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import torch
+
+    from penjing.model.base import LanguageModel
 
 DEFAULTS = SamplingParams(temperature=0.8)  # small models ramble at 1
 FROM_CHECKPOINT = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
@@ -62,9 +64,11 @@ class LoadedModel:
         return self.checkpoint.config
 
     @cached_property
-    def model(self) -> LanguageModel:
+    def model(self) -> "LanguageModel":
         """The torch module. Where kernels do the work it is loaded now, and takes memory of its
         own."""
+        from penjing.generate.runners.torch_runner import TorchRunner
+
         if isinstance(self.runner, TorchRunner):
             return self.runner.model
         return self.checkpoint.load_model()
@@ -150,11 +154,12 @@ class LoadedModel:
         self.runner.close()
 
 
+@no_collecting()
 def load(
     path: str | Path,
     *,
     device: str = "cpu",
-    dtype: torch.dtype | None = None,
+    dtype: "torch.dtype | None" = None,
     kernels: Kernels = "auto",
     threads: int = 0,
     context_length: int | None = None,
@@ -165,7 +170,8 @@ def load(
 
     On the CPU our kernels run it, on the weights as they are stored, if they know the machine and
     the family; else torch does, with a warning that says why. `kernels` "on" insists on them,
-    "off" leaves them out. `device` is "cpu", "cuda" or "auto"; a `dtype` asks for torch with that
+    "off" leaves them out. `device` is "cpu", "cuda" or "auto" (a GPU if there is one: torch looks
+    for it where a driver's device file is there); a `dtype` asks for torch with that
     precision; None keeps the stored one. `threads` 0 takes all processors. `context_length` may
     bound the model's own, for less memory. The listener hears of a download.
 

@@ -1,6 +1,7 @@
 """One text from a model in memory: an engine for a single request."""
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from penjing.core.types import SamplingParams
 from penjing.generate.engine.drafters import Drafter
@@ -8,13 +9,14 @@ from penjing.generate.engine.engine import Engine
 from penjing.generate.engine.generation import Generation
 from penjing.generate.engine.request import Overflow, prompt_ids
 from penjing.generate.runners.runner import Past, Runner
-from penjing.generate.runners.torch_runner import TorchRunner
-from penjing.model.base import LanguageModel
 from penjing.tokenizer.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from penjing.model.base import LanguageModel
 
 
 def generate(
-    model: LanguageModel | Runner,
+    model: "LanguageModel | Runner",
     tokenizer: Tokenizer,
     prompt: str | Sequence[int],
     params: SamplingParams | None = None,
@@ -44,7 +46,7 @@ def generate(
             from, or outside the vocabulary; the tokenizer does not fit the model; a setting
             cannot be used; and, while iterating, logits that are not numbers.
     """
-    runner = model if isinstance(model, Runner) else TorchRunner(model)
+    runner = model if isinstance(model, Runner) else _torch_runner(model)
     params = params or SamplingParams()
     ids = prompt_ids(prompt, tokenizer)
     engine = Engine(
@@ -57,3 +59,9 @@ def generate(
         drafter=drafter,
     )
     return engine.submit(ids, params, on_overflow=on_overflow, stop_ids=stop_ids, past=cache)
+
+
+def _torch_runner(model: "LanguageModel") -> Runner:
+    from penjing.generate.runners.torch_runner import TorchRunner  # torch is there already
+
+    return TorchRunner(model)

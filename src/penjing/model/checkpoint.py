@@ -8,33 +8,29 @@ penjing.json             ours: where the model comes from, one line an operation
 """
 
 import hashlib
-import json
 import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from penjing.core.config import from_dict, to_dict
+from penjing.core.config import from_dict
 from penjing.core.errors import CheckpointError, ConfigError
-from penjing.core.files import atomic_directory
-from penjing.model.activations import quantize_inputs
-from penjing.model.base import LanguageModel
 from penjing.model.compressed import CompressedWeights
-from penjing.model.compressed_saving import compress
 from penjing.model.config import ModelConfig
-from penjing.model.families import FAMILIES, rebuild, skeleton
-from penjing.model.tensor_files import SINGLE, TensorFiles, read_json, save_tensors
-from penjing.model.weights import Rule, check_headers, export_tensors, import_tensors
+from penjing.model.forms import FORMS
+from penjing.model.tensor_files import TensorFiles, read_json
+from penjing.model.weights import Rule, Stored, check_headers
 from penjing.quantization.compressed_config import parse_config
 from penjing.quantization.stored import Quantization
-from penjing.quantization.tensor import QuantizedTensor
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.version import __version__
+
+if TYPE_CHECKING:
+    import torch
+
+    from penjing.model.base import LanguageModel
 
 CHECKPOINTS = "checkpoints"  # of a run: a directory for each saved step
 OWN_MODEL_TYPE = "penjing"  # a form that Hugging Face has no class for: it refuses, not guesses
@@ -91,22 +87,22 @@ class Checkpoint:
         file = self.path / "generation_config.json"
         return read_json(file) if file.exists() else {}
 
-    def weights(self) -> Mapping[str, Tensor | QuantizedTensor]:
+    def weights(self) -> Mapping[str, Stored]:
         """The stored weights by their Hugging Face names, each read when asked for.
 
-        Quantized ones are (outputs, inputs), whatever the family.
+        Quantized ones are (outputs, inputs), whatever the family; others are arrays as they are
+        stored, bfloat16 as its bits in uint16.
 
         Raises:
             CheckpointError: no weights are there, a file is damaged, or the tensors' names, shapes
                 or types do not fit the configuration.
         """
-        form = FAMILIES[self.config.family].hf
+        form = FORMS[self.config.family]
         ignore = form.ignore + (("lm_head.weight",) if self.config.tie_embeddings else ())
-        shapes = {name: tuple(t.shape) for name, t in skeleton(self.config).state_dict().items()}
         rules = form.rules(self.config)
         try:
             stored = self._stored(TensorFiles(self.path, form.canonical), rules)
-            check_headers(stored.headers, rules, shapes, ignore)
+            check_headers(stored.headers, rules, ignore)
         except CheckpointError as error:
             raise CheckpointError(f"{self.path}: {error}") from error
         return stored
@@ -143,8 +139,8 @@ class Checkpoint:
         """Give back memory that reading the weights took; they can still be read."""
 
     def load_model(
-        self, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
-    ) -> LanguageModel:
+        self, *, device: "torch.device | str" = "cpu", dtype: "torch.dtype | None" = None
+    ) -> "LanguageModel":
         """The model in evaluation mode, in the stored precision unless `dtype` is given.
 
         Quantized weights become the numbers that they stand for. Where the inputs of a layer are
@@ -153,15 +149,10 @@ class Checkpoint:
         Raises:
             CheckpointError: see `weights`.
         """
-        rules = FAMILIES[self.config.family].hf.rules(self.config)
-        state = import_tensors(self.weights(), rules, dtype or torch.float32)
-        if self.config.tie_embeddings:
-            state["unembedding.weight"] = state["embedding.weight"]
-        model = rebuild(self.config, state)
-        dtype = dtype or state["embedding.weight"].dtype  # one for all, if a file mixes them
-        if self.quantization is not None:
-            quantize_inputs(model, rules, self.quantization.activations)
-        return model.to(device=device, dtype=dtype).eval().requires_grad_(False)
+        from penjing.model.loading import build  # with torch, which nothing else here needs
+
+        rounded = self.quantization.activations if self.quantization is not None else ()
+        return build(self.config, self.weights(), rounded, device=device, dtype=dtype)
 
 
 def model_directory(path: Path) -> Path:
@@ -193,10 +184,10 @@ def read_config(path: Path) -> ModelConfig:
     try:
         if kind == OWN_MODEL_TYPE:
             return from_dict(ModelConfig, data["penjing"], where="penjing").resolve()
-        known = [name for name, family in FAMILIES.items() if family.hf.architecture]
+        known = [name for name, form in FORMS.items() if form.architecture]
         if kind not in known:
             raise CheckpointError(f"model_type {kind!r} is not one of ours ({', '.join(known)}).")
-        form = FAMILIES[kind].hf
+        form = FORMS[kind]
         for name, values in form.expected.items():
             if data.get(name, values[0]) not in values:
                 raise CheckpointError(f"{name} = {data[name]!r} cannot be computed here.")
@@ -224,72 +215,3 @@ def read_lineage(file: Path) -> tuple[Lineage, ...]:
         return tuple(from_dict(Lineage, row, where="lineage") for row in rows)
     except ConfigError as error:
         raise CheckpointError(f"{file} is damaged: {error}") from error
-
-
-def save_checkpoint(
-    path: str | Path,
-    *,
-    model: LanguageModel,
-    tokenizer: Tokenizer,
-    lineage: tuple[Lineage, ...] = (),
-    generation: Mapping[str, Any] | None = None,
-    quantized: Mapping[str, QuantizedTensor] | None = None,
-    activations: Collection[str] = (),
-    replace: bool = False,
-    beside: Callable[[Path], None] | None = None,
-) -> Checkpoint:
-    """Write a model directory: whole, or not at all. `beside` may add more files to it.
-
-    `quantized` weights, by their names at Hugging Face, take the place of the model's own; the
-    form is compressed-tensors. The inputs of those also named in `activations` are to be rounded
-    to int8. What stays as it is, is listed in penjing.json.
-
-    Raises:
-        CheckpointError: the form cannot hold a quantized weight.
-        StorageError: `path` exists and `replace` is false, or the disk refuses.
-    """
-    path = Path(path)
-    config = model.config
-    form = FAMILIES[config.family].hf
-    tensors = export_tensors(model.state_dict(), form.rules(config))
-    dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
-    entry: dict[str, Any] = {}
-    if quantized:
-        tensors, entry["quantization_config"] = compress(tensors, quantized, activations, config)
-    ends = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id}
-    if form.native(config):
-        data = {"architectures": [form.architecture], **form.to_config(config)}
-    else:
-        data = {"model_type": OWN_MODEL_TYPE, "penjing": to_dict(config)}
-    with atomic_directory(path, replace=replace) as folder:
-        save_tensors(tensors, folder / SINGLE, {"format": "pt"})
-        tokenizer.save(folder, model_max_length=config.context_length)
-        _write_json(folder / "config.json", data | ends | {"dtype": dtype} | entry)
-        _write_json(folder / "generation_config.json", ends | dict(generation or {}))
-        notes: dict[str, Any] = {"version": __version__, "lineage": [asdict(r) for r in lineage]}
-        if quantized:
-            notes["quantization"] = _listed(quantized, tensors)
-        _write_json(folder / "penjing.json", notes)
-        if beside is not None:
-            beside(folder)
-    return Checkpoint.open(path)
-
-
-def _listed(
-    quantized: Mapping[str, QuantizedTensor], tensors: Mapping[str, Tensor]
-) -> dict[str, Any]:
-    """What is quantized and how, and what is not: names by scheme and by type."""
-    schemes: dict[str, list[str]] = {}
-    for name, tensor in quantized.items():
-        schemes.setdefault(tensor.scheme, []).append(name)
-    modules = {name.removesuffix(".weight") for name in quantized}
-    kept: dict[str, list[str]] = {}
-    for name, plain in tensors.items():
-        if name.rpartition(".")[0] not in modules:
-            kept.setdefault(str(plain.dtype).removeprefix("torch."), []).append(name)
-    return {"schemes": schemes, "kept": kept}
-
-
-def _write_json(file: Path, data: Mapping[str, Any]) -> None:
-    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-    file.write_text(text, encoding="utf-8", errors="backslashreplace")  # as JSON escapes surrogates

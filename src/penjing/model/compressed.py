@@ -13,14 +13,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from penjing.core.errors import CheckpointError
 from penjing.model.tensor_files import Header, TensorFiles
-from penjing.model.weights import FLOATS, QUANTIZED, Rule
+from penjing.model.weights import FLOATS, QUANTIZED, Rule, Stored
 from penjing.quantization.compressed_config import CompressedConfig, Storage
+from penjing.quantization.floats import to_float32
 from penjing.quantization.packing import check_words, to_unsigned, unpack_rows
 from penjing.quantization.stored import Quantization
 from penjing.quantization.tensor import QuantizedTensor
@@ -28,7 +27,7 @@ from penjing.quantization.tensor import QuantizedTensor
 PARTS = ("weight_packed", "weight_shape", "weight_scale", "weight_zero_point")
 
 
-class CompressedWeights(Mapping[str, Tensor | QuantizedTensor]):
+class CompressedWeights(Mapping[str, Stored]):
     """The weights of a directory by their names at Hugging Face, each read when asked for.
 
     Raises:
@@ -60,7 +59,7 @@ class CompressedWeights(Mapping[str, Tensor | QuantizedTensor]):
             frozenset(n for n, storage in self.storages.items() if storage.scheme.activations),
         )
 
-    def __getitem__(self, name: str) -> Tensor | QuantizedTensor:
+    def __getitem__(self, name: str) -> Stored:
         storage = self.storages.get(name)
         if storage is None:
             return self.files[name]
@@ -165,14 +164,14 @@ def _read(
 
 def _levels(module: str, storage: Storage, n: int, k: int, files: TensorFiles) -> NDArray[np.uint8]:
     if not storage.packed:
-        q, half = files[f"{module}.weight"].numpy(), 1 << (storage.scheme.bits - 1)
+        q, half = files[f"{module}.weight"], 1 << (storage.scheme.bits - 1)
         if q.size and not (-half <= q.min() and q.max() < half):
             raise CheckpointError(
                 f"Tensor {module}.weight holds numbers that do not fit in {storage.scheme.bits} "
                 "bits, which quantization_config gives it."
             )
         return to_unsigned(q, storage.scheme.bits)
-    words = files[f"{module}.weight_packed"].numpy()
+    words = files[f"{module}.weight_packed"]
     check_words(words, n, k, storage.scheme.bits, f"{module}.weight_packed")
     return unpack_rows(words, storage.scheme.bits, k)
 
@@ -194,7 +193,7 @@ def _zero_points(
     name, bits, granularity = f"{module}.weight_zero_point", storage.scheme.bits, "group"
     if storage.packed and storage.scheme.granularity != "tensor":  # packed down the columns
         _header(name, files, ("I32",))
-        words = files[name].numpy().T
+        words = files[name].T
         check_words(words, groups, n, bits, name)
         return unpack_rows(words, bits, n).T.astype(np.float32)
     _header(name, files, ("I8",))
@@ -208,12 +207,12 @@ def _per_group(
     """A number for each group, (N, G), of what is stored once for a tensor or for a channel."""
     tensor = files[name]
     wanted = {"tensor": ((1,), (), (1, 1)), "channel": ((n, 1), (n,))}.get(granularity)
-    if tuple(tensor.shape) not in (wanted or ((n, groups),)):
+    if tensor.shape not in (wanted or ((n, groups),)):
         raise CheckpointError(
-            f"Tensor {name} has the shape {tuple(tensor.shape)}; a weight of {n} rows asks for "
+            f"Tensor {name} has the shape {tensor.shape}; a weight of {n} rows asks for "
             f"{(wanted or ((n, groups),))[0]}."
         )
-    values: NDArray[np.float32] = tensor.to(torch.float32).numpy()
+    values = to_float32(tensor)
     if granularity == "tensor":
         return np.full((n, 1), values.reshape(()) if values.ndim == 0 else values.flat[0])
     return values.reshape(n, groups).copy()

@@ -15,7 +15,7 @@ from torch import Tensor
 from penjing.core.errors import CheckpointError
 from penjing.model.compressed import module_class
 from penjing.model.config import ModelConfig
-from penjing.model.families import FAMILIES
+from penjing.model.forms import FORMS
 from penjing.quantization.compressed_config import Storage, make_config, stored_scheme
 from penjing.quantization.floats import FloatName, fits
 from penjing.quantization.packing import pack_rows, to_unsigned
@@ -27,7 +27,7 @@ def linear_names(config: ModelConfig) -> tuple[str, ...]:
 
     None for families whose layers are not of the class Linear there. A head of its own is the last.
     """
-    form = FAMILIES[config.family].hf
+    form = FORMS[config.family]
     rules = form.rules(config.resolve()) if form.architecture else []
     linear = [r for r in rules if r.ours.endswith(".weight") and module_class(r) == "Linear"]
     return tuple(name for rule in linear for name in rule.theirs)
@@ -88,7 +88,7 @@ def _check(
             raise CheckpointError(
                 f"{name} has the shape {tuple(tensors[name].shape)}, quantized {tensor.shape}."
             )
-    for rule in FAMILIES[config.family].hf.rules(config):
+    for rule in FORMS[config.family].rules(config):
         forms = {
             (q.bits, q.group, q.offset is None, name in activations) if q else None
             for name in rule.theirs

@@ -1,7 +1,6 @@
-"""The table of model families. A new one is one file, and one line here."""
+"""The table of model families, as torch modules. A new one is one file, and one line here."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,32 +9,21 @@ from torch.overrides import TorchFunctionMode
 
 from penjing.core.errors import ConfigError
 from penjing.core.table import Table
-from penjing.model import hf_gpt2, hf_llama, hf_recurrent
 from penjing.model.base import LanguageModel
 from penjing.model.config import ModelConfig, RopeScalingName
 from penjing.model.gpt2 import GPT2
-from penjing.model.hf import HuggingFace
 from penjing.model.init import InitName, initialize
 from penjing.model.llama import Llama
 from penjing.model.recurrent import LSTM, RNN
 
-
-@dataclass(frozen=True)
-class Family:
-    """A way to build the model, and how Hugging Face writes the same thing."""
-
-    build: Callable[[ModelConfig], LanguageModel]
-    hf: HuggingFace
-
-
-FAMILIES: Table[Family] = Table(
+FAMILIES: Table[Callable[[ModelConfig], LanguageModel]] = Table(
     "model family",
     {
-        "gpt2": Family(GPT2, hf_gpt2.GPT2),
-        "llama": Family(Llama, hf_llama.LLAMA),
-        "qwen3": Family(Llama, hf_llama.QWEN3),
-        "rnn": Family(RNN, hf_recurrent.RECURRENT),
-        "lstm": Family(LSTM, hf_recurrent.RECURRENT),
+        "gpt2": GPT2,
+        "llama": Llama,
+        "qwen3": Llama,
+        "rnn": RNN,
+        "lstm": LSTM,
     },
 )
 
@@ -61,7 +49,7 @@ def skeleton(config: ModelConfig) -> LanguageModel:
     """
     config = config.resolve()
     with torch.device("meta"), _NoInit():
-        return FAMILIES[config.family].build(config)
+        return FAMILIES[config.family](config)
 
 
 class _NoInit(TorchFunctionMode):

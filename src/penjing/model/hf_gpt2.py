@@ -51,25 +51,30 @@ def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rules(config: ModelConfig) -> list[Rule]:
-    out = [Rule("embedding.weight", ("transformer.wte.weight",))]
+    width, inner = config.n_embd, config.n_inner
+    table = (config.vocab_size, width)
+    out = [Rule("embedding.weight", ("transformer.wte.weight",), table)]
     if config.position == "learned":
-        out.append(Rule("position.table.weight", ("transformer.wpe.weight",)))
+        shape = (config.context_length, width)
+        out.append(Rule("position.table.weight", ("transformer.wpe.weight",), shape))
     for i in range(config.n_layer):
         ours, theirs = f"layers.{i}", f"transformer.h.{i}"
-        for a, b, transpose in (
-            ("norm1", "ln_1", False),
-            ("attention.qkv", "attn.c_attn", True),
-            ("attention.output", "attn.c_proj", True),
-            ("norm2", "ln_2", False),
-            ("feed_forward.up", "mlp.c_fc", True),
-            ("feed_forward.down", "mlp.c_proj", True),
+        for a, b, n_out, n_in in (
+            ("norm1", "ln_1", width, ()),
+            ("attention.qkv", "attn.c_attn", 3 * width, (width,)),
+            ("attention.output", "attn.c_proj", width, (width,)),
+            ("norm2", "ln_2", width, ()),
+            ("feed_forward.up", "mlp.c_fc", inner, (width,)),
+            ("feed_forward.down", "mlp.c_proj", width, (inner,)),
         ):
-            out.append(Rule(f"{ours}.{a}.weight", (f"{theirs}.{b}.weight",), transpose=transpose))
-            out.append(Rule(f"{ours}.{a}.bias", (f"{theirs}.{b}.bias",)))
-    out.append(Rule("norm.weight", ("transformer.ln_f.weight",)))
-    out.append(Rule("norm.bias", ("transformer.ln_f.bias",)))
+            for kind, shape in (("weight", (n_out, *n_in)), ("bias", (n_out,))):
+                parts = (f"{theirs}.{b}.{kind}",)
+                transpose = kind == "weight" and bool(n_in)
+                out.append(Rule(f"{ours}.{a}.{kind}", parts, shape, transpose=transpose))
+    out.append(Rule("norm.weight", ("transformer.ln_f.weight",), (width,)))
+    out.append(Rule("norm.bias", ("transformer.ln_f.bias",), (width,)))
     if not config.tie_embeddings:
-        out.append(Rule("unembedding.weight", ("lm_head.weight",)))
+        out.append(Rule("unembedding.weight", ("lm_head.weight",), table))
     return out
 
 

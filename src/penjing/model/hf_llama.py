@@ -61,34 +61,41 @@ def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rules(config: ModelConfig) -> list[Rule]:
     q, kv = config.n_head * config.head_dim, config.n_kv_head * config.head_dim
-    out = [Rule("embedding.weight", ("model.embed_tokens.weight",))]
+    width, inner = config.n_embd, config.n_inner
+    table = (config.vocab_size, width)
+    shape: tuple[int, ...]
+    rows: tuple[int, ...]
+    out = [Rule("embedding.weight", ("model.embed_tokens.weight",), table)]
     if config.position == "learned":
-        out.append(Rule("position.table.weight", ("model.embed_positions.weight",)))
+        shape = (config.context_length, width)
+        out.append(Rule("position.table.weight", ("model.embed_positions.weight",), shape))
     for i in range(config.n_layer):
         ours, theirs = f"layers.{i}", f"model.layers.{i}"
-        for kind in ("weight", "bias") if config.attention_bias else ("weight",):
+        for kind, n_in in (("weight", (width,)), ("bias", ()))[: 1 + config.attention_bias]:
             parts = tuple(f"{theirs}.self_attn.{p}_proj.{kind}" for p in "qkv")
-            out.append(Rule(f"{ours}.attention.qkv.{kind}", parts, rows=(q, kv, kv)))
-            out.append(
-                Rule(f"{ours}.attention.output.{kind}", (f"{theirs}.self_attn.o_proj.{kind}",))
-            )
+            shape, rows = (q + 2 * kv, *n_in), (q, kv, kv)
+            out.append(Rule(f"{ours}.attention.qkv.{kind}", parts, shape, rows))
+            shape = (width, q) if n_in else (width,)
+            parts = (f"{theirs}.self_attn.o_proj.{kind}",)
+            out.append(Rule(f"{ours}.attention.output.{kind}", parts, shape))
         parts = tuple(f"{theirs}.mlp.{p}_proj.weight" for p in ("gate", "up"))
-        rows = (config.n_inner, config.n_inner)
-        out.append(Rule(f"{ours}.feed_forward.gate_up.weight", parts, rows=rows))
+        shape, rows = (2 * inner, width), (inner, inner)
+        out.append(Rule(f"{ours}.feed_forward.gate_up.weight", parts, shape, rows))
         names = {
-            "feed_forward.down": "mlp.down_proj",
-            "norm1": "input_layernorm",
-            "norm2": "post_attention_layernorm",
+            "feed_forward.down": ("mlp.down_proj", (width, inner)),
+            "norm1": ("input_layernorm", (width,)),
+            "norm2": ("post_attention_layernorm", (width,)),
         }
         if config.family == "qwen3":
             names |= {
-                "attention.q_norm": "self_attn.q_norm",
-                "attention.k_norm": "self_attn.k_norm",
+                "attention.q_norm": ("self_attn.q_norm", (config.head_dim,)),
+                "attention.k_norm": ("self_attn.k_norm", (config.head_dim,)),
             }
-        out += [Rule(f"{ours}.{a}.weight", (f"{theirs}.{b}.weight",)) for a, b in names.items()]
-    out.append(Rule("norm.weight", ("model.norm.weight",)))
+        for a, (b, shape) in names.items():
+            out.append(Rule(f"{ours}.{a}.weight", (f"{theirs}.{b}.weight",), shape))
+    out.append(Rule("norm.weight", ("model.norm.weight",), (width,)))
     if not config.tie_embeddings:
-        out.append(Rule("unembedding.weight", ("lm_head.weight",)))
+        out.append(Rule("unembedding.weight", ("lm_head.weight",), table))
     return out
 
 

@@ -6,14 +6,20 @@ from penjing.model.weights import Rule
 
 
 def _rules(config: ModelConfig) -> list[Rule]:
-    names = ["embedding.weight"]
+    width = config.n_embd
+    gates = (4 if config.family == "lstm" else 1) * width
+    shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (config.vocab_size, width)}
     for i in range(config.n_layer):
-        parts = ("norm.weight", "cell.input.weight", "cell.input.bias", "cell.recurrent.weight")
-        names += [f"layers.{i}.{part}" for part in parts]
-    names.append("norm.weight")
+        shapes |= {
+            f"layers.{i}.norm.weight": (width,),
+            f"layers.{i}.cell.input.weight": (gates, width),
+            f"layers.{i}.cell.input.bias": (gates,),
+            f"layers.{i}.cell.recurrent.weight": (gates, width),
+        }
+    shapes["norm.weight"] = (width,)
     if not config.tie_embeddings:
-        names.append("unembedding.weight")
-    return [Rule(name, (name,)) for name in names]
+        shapes["unembedding.weight"] = (config.vocab_size, width)
+    return [Rule(name, (name,), shape) for name, shape in shapes.items()]
 
 
 RECURRENT = HuggingFace(

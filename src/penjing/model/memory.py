@@ -6,23 +6,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
 ROOT = Path("/")
 
 
-def free_memory(device: torch.device | str = "cpu", *, root: Path = ROOT) -> int | None:
-    """Bytes that this process can still take on `device`; None where the system does not tell.
+def free_memory(device: object = "cpu", *, root: Path = ROOT) -> int | None:
+    """Bytes that this process can still take on `device`, torch's or the name of one; None where
+    the system does not tell.
 
     On the CPU the least of what the system has to give, what is left of a container's limit
     (control groups, both versions) and of the process's own limit (`ulimit -v`). `root` is where
     /proc and /sys lie.
     """
-    device = torch.device(device)
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(free + kept)  # torch keeps what tensors gave back, and uses it again
+    if str(device) != "cpu":
+        return _free_on_gpu(str(device))
     bounds = [_system(root), _address_space(root), *_control_groups(root)]
     known = [bound for bound in bounds if bound is not None]
     return max(0, min(known)) if known else None
@@ -42,6 +38,14 @@ def give_back_freed() -> None:
     """Ask glibc to return freed memory to the system; other C libraries are left alone."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
+
+
+def _free_on_gpu(device: str) -> int:
+    import torch  # which a CPU needs not, and which takes a second to load
+
+    free, _ = torch.cuda.mem_get_info(device)
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(free + kept)  # torch keeps what tensors gave back, and uses it again
 
 
 def _system(root: Path) -> int | None:

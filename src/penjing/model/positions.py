@@ -8,8 +8,6 @@ encoding uses one of them:
     bias      subtract from the attention scores           alibi
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +15,7 @@ from penjing.core.errors import ConfigError
 from penjing.core.table import Table
 from penjing.model import rope
 from penjing.model.config import ModelConfig
+from penjing.model.position_tables import SIZE, alibi_slopes
 
 Rotation = tuple[Tensor, Tensor]  # cos, and sin with its sign: each (T, 1, D)
 
@@ -64,7 +63,7 @@ class Sinusoidal(PositionEncoding):
     """Sines and cosines of falling frequency, not trained (Vaswani et al. 2017, section 3.5).
 
     They are scaled to the initial size of the embeddings (std 0.02), where the paper scales the
-    embeddings up instead: else the position would drown the token.
+    embeddings up instead: else the position would drown the token. As `sinusoids`, on any device.
     """
 
     def embed(self, x: Tensor, positions: Tensor) -> Tensor:
@@ -72,7 +71,7 @@ class Sinusoidal(PositionEncoding):
         frequency = 10000.0 ** (-torch.arange(0, width, 2, device=x.device) / width)
         angles = positions[:, None] * frequency  # (T, C/2)
         waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]  # (T, C)
-        return x + (0.02 * math.sqrt(2.0) * waves).to(x.dtype)
+        return x + (SIZE * waves).to(x.dtype)
 
 
 class Rotary(PositionEncoding):
@@ -83,7 +82,8 @@ class Rotary(PositionEncoding):
     """
 
     def rotation(self, positions: Tensor, dtype: torch.dtype) -> Rotation:
-        angles = positions[:, None].float() * rope.frequencies(self.config, positions.device)
+        pairs = torch.arange(self.config.head_dim // 2, device=positions.device).float()
+        angles = positions[:, None].float() * rope.frequencies_of(pairs, self.config)
         sharpness = rope.sharpness(self.config)
         cos, sin = angles.cos(), angles.sin()  # (T, D/2)
         if sharpness != 1:
@@ -97,16 +97,8 @@ class Alibi(PositionEncoding):
 
     def bias(self, queries: Tensor, keys: Tensor, dtype: torch.dtype) -> Tensor:
         distance = (queries[:, None] - keys[None, :]).float()  # (Tq, Tk)
-        slopes = alibi_slopes(self.config.n_head).to(distance.device)
+        slopes = torch.tensor(alibi_slopes(self.config.n_head), device=distance.device)
         return (-slopes[:, None, None] * distance).to(dtype)
-
-
-def alibi_slopes(n_head: int) -> Tensor:
-    """The paper's geometric series (H,); between powers of two, every second of the next."""
-    power = 2 ** math.floor(math.log2(n_head))
-    slopes = [2 ** (-8 * (i + 1) / power) for i in range(power)]
-    between = [2 ** (-4 * (i + 1) / power) for i in range(0, 2 * (n_head - power), 2)]
-    return torch.tensor(slopes + between)
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:

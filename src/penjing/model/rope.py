@@ -16,9 +16,10 @@ frequencies, so that `rope_factor` times the length fits into the angles that ar
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from penjing.core.table import Table
 from penjing.model.config import ModelConfig
@@ -27,17 +28,26 @@ BETA_FAST, BETA_SLOW = 32.0, 1.0  # YaRN: turns in the trained length where the 
 LOW_FREQUENCY, HIGH_FREQUENCY = 1.0, 4.0  # the same for Llama 3.1, which counts from the slow end
 
 
+Array: TypeAlias = Any  # floats of NumPy or of torch: the formulas are the same
+
+
 @dataclass(frozen=True)
 class Scaling:
     """One way to stretch RoPE."""
 
-    frequencies: Callable[[Tensor, ModelConfig], Tensor]  # (D/2,) unscaled -> (D/2,)
+    frequencies: Callable[[Array, ModelConfig], Array]  # pairs 0..D/2-1 -> (D/2,)
     sharpness: Callable[[ModelConfig], float] = lambda _config: 1.0  # multiplies cos and sin
 
 
-def frequencies(config: ModelConfig, device: torch.device | str = "cpu") -> Tensor:
-    """Radians a position for each pair of channels, (D/2,) float32."""
-    return SCALINGS[config.rope_scaling].frequencies(_unscaled(config, device), config)
+def frequencies(config: ModelConfig) -> NDArray[np.float32]:
+    """Radians a position for each pair of channels, (D/2,); computed in float64."""
+    exact: NDArray[np.float64] = frequencies_of(np.arange(config.head_dim // 2.0), config)
+    return exact.astype(np.float32)
+
+
+def frequencies_of(pairs: Array, config: ModelConfig) -> Array:
+    """Radians a position of these pairs of channels; computed where and as they are given."""
+    return SCALINGS[config.rope_scaling].frequencies(pairs, config)
 
 
 def sharpness(config: ModelConfig) -> float:
@@ -56,49 +66,43 @@ def yarn_sharpness(factor: float) -> float:
     return 0.1 * math.log(factor) + 1.0
 
 
-def _unscaled(
-    config: ModelConfig, device: torch.device | str, theta: float | None = None
-) -> Tensor:
-    width = config.head_dim
-    exponent = torch.arange(0, width, 2, device=device).float() / width
-    return (theta or config.rope_theta) ** -exponent
+def unscaled(pairs: Array, config: ModelConfig, theta: float | None = None) -> Array:
+    """Radians a position without any scaling."""
+    return (theta or config.rope_theta) ** -(2 * pairs / config.head_dim)
 
 
-def _none(base: Tensor, _config: ModelConfig) -> Tensor:
-    return base
+def _linear(pairs: Array, config: ModelConfig) -> Array:
+    return unscaled(pairs, config) / config.rope_factor
 
 
-def _linear(base: Tensor, config: ModelConfig) -> Tensor:
-    return base / config.rope_factor
+def _ntk(pairs: Array, config: ModelConfig) -> Array:
+    return unscaled(pairs, config, ntk_theta(config))
 
 
-def _ntk(base: Tensor, config: ModelConfig) -> Tensor:
-    return _unscaled(config, base.device, ntk_theta(config))
-
-
-def _yarn(base: Tensor, config: ModelConfig) -> Tensor:
+def _yarn(pairs: Array, config: ModelConfig) -> Array:
     def pair_that_turns(times: float) -> float:
         """The (fractional) pair that turns so often in the trained length."""
         wavelength = config.rope_original_context / times / (2 * math.pi)
         return config.head_dim * math.log(wavelength) / (2 * math.log(config.rope_theta))
 
+    base = unscaled(pairs, config)
     low = max(0, math.floor(pair_that_turns(BETA_FAST)))
     high = min(config.head_dim - 1, math.ceil(pair_that_turns(BETA_SLOW)))
-    pairs = torch.arange(len(base), device=base.device)
-    squeezed = ((pairs - low) / (high - low or 0.001)).clamp(0, 1)  # 0: left alone, 1: squeezed
+    squeezed = ((pairs - low) / (high - low or 0.001)).clip(0, 1)  # 0: left alone, 1: squeezed
     return base / config.rope_factor * squeezed + base * (1 - squeezed)
 
 
-def _llama3(base: Tensor, config: ModelConfig) -> Tensor:
+def _llama3(pairs: Array, config: ModelConfig) -> Array:
+    base = unscaled(pairs, config)
     turns = config.rope_original_context * base / (2 * math.pi)  # in the trained length
-    kept = ((turns - LOW_FREQUENCY) / (HIGH_FREQUENCY - LOW_FREQUENCY)).clamp(0, 1)
+    kept = ((turns - LOW_FREQUENCY) / (HIGH_FREQUENCY - LOW_FREQUENCY)).clip(0, 1)
     return base / config.rope_factor * (1 - kept) + base * kept
 
 
 SCALINGS: Table[Scaling] = Table(
     "RoPE scaling",
     {
-        "none": Scaling(_none),
+        "none": Scaling(unscaled),
         "linear": Scaling(_linear),
         "ntk": Scaling(_ntk),
         "yarn": Scaling(_yarn, sharpness=lambda config: yarn_sharpness(config.rope_factor)),

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from penjing.core.errors import ConfigError, TrainingError, is_out_of_memory
+from penjing.model.machine import available_processors
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -58,12 +59,6 @@ def keep_freed_memory() -> None:
             return
 
 
-def give_back_memory() -> None:
-    """Ask glibc to return to the system what it keeps of memory that was freed."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
-
-
 @contextmanager
 def memory_errors() -> Iterator[None]:
     """Turn torch's word for "no memory" into a clear error.
@@ -87,10 +82,3 @@ def default_threads() -> int:
     if os.environ.get("OMP_NUM_THREADS"):
         return torch.get_num_threads()
     return available_processors()
-
-
-def available_processors() -> int:
-    """Processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

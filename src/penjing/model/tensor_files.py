@@ -1,21 +1,34 @@
-"""safetensors files, one or several shards, as a table of tensors that stay on disk."""
+"""safetensors files, one or several shards, as a table of arrays that stay on disk."""
 
-import errno
 import json
+import mmap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from penjing.core.errors import CheckpointError
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+_TYPES: dict[str, str] = {  # NumPy's names for safetensors'; bfloat16 is read as its bits
+    "BF16": "<u2",
+    "F16": "<f2",
+    "F32": "<f4",
+    "F64": "<f8",
+    "I8": "i1",
+    "I16": "<i2",
+    "I32": "<i4",
+    "I64": "<i8",
+    "U8": "u1",
+    "BOOL": "?",
+}
 
 
 @dataclass(frozen=True)
@@ -26,8 +39,10 @@ class Header:
     dtype: str  # as safetensors names it: "F32", "BF16", "I8", ...
 
 
-class TensorFiles(Mapping[str, Tensor]):
+class TensorFiles(Mapping[str, NDArray[Any]]):
     """The tensors of a model directory, by name, read when asked for; their headers at once.
+
+    They are the mapped file itself, and can be written: what is written stays in memory.
 
     Raises:
         CheckpointError: a file is missing or damaged, or lies outside the directory.
@@ -38,26 +53,32 @@ class TensorFiles(Mapping[str, Tensor]):
         names = _shards(index) if index.exists() else [SINGLE]
         self.paths = tuple(folder / name for name in names)
         self.headers: dict[str, Header] = {}
-        self._where: dict[str, tuple[Path, str]] = {}
-        self._files: dict[Path, Any] = {}  # open, and mapped into memory
+        self._where: dict[str, tuple[mmap.mmap, int]] = {}  # the file, and the first byte in it
         for name in names:
             path = folder / name
             if path.parent != folder or not path.is_file():
                 raise CheckpointError(f"{folder} has no weights: {name} is missing.")
             with _damage(path):
-                file: Any = safe_open(path, framework="pt")
-                self._files[path] = file
-                for stored in file.keys():  # noqa: SIM118 (it is no dictionary)
-                    header = file.get_slice(stored)
-                    shape = tuple(header.get_shape())
-                    self.headers[canonical(stored)] = Header(shape, header.get_dtype())
-                    self._where[canonical(stored)] = path, stored
+                self._open(path, canonical)
 
-    def __getitem__(self, name: str) -> Tensor:
-        path, stored = self._where[name]
-        with _damage(path):
-            tensor: Tensor = self._files[path].get_tensor(stored)
-            return tensor
+    def _open(self, path: Path, canonical: Callable[[str], str]) -> None:
+        with safe_open(path, framework="np"):  # it checks all that the header says
+            pass
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        start = 8 + int.from_bytes(mapped[:8], "little")
+        for stored, info in json.loads(mapped[8:start]).items():
+            if stored != "__metadata__":
+                self.headers[canonical(stored)] = Header(tuple(info["shape"]), info["dtype"])
+                self._where[canonical(stored)] = mapped, start + info["data_offsets"][0]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        mapped, begin = self._where[name]
+        header = self.headers[name]
+        flat: NDArray[Any] = np.frombuffer(
+            mapped, _TYPES[header.dtype], count=prod(header.shape), offset=begin
+        )
+        return (flat if flat.flags.aligned else flat.copy()).reshape(header.shape)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._where)
@@ -82,22 +103,6 @@ def _damage(path: Path) -> Iterator[None]:
         raise CheckpointError(
             f"{path} is damaged or was written only in part ({error}). Restore it from a copy."
         ) from error
-
-
-def save_tensors(
-    tensors: Mapping[str, Tensor], file: Path, metadata: Mapping[str, str] | None = None
-) -> None:
-    """Write one safetensors file, readable by all as the umask of the system would have it.
-
-    Raises:
-        OSError: the disk refuses, with its number, which safetensors hides in its message.
-    """
-    try:
-        save_file(dict(tensors), file, metadata=dict(metadata or {}) or None)
-        file.chmod(0o644)
-    except SafetensorError as error:
-        number = str(error).rpartition("os error ")[2].partition(")")[0]
-        raise OSError(int(number) if number.isdigit() else errno.EIO, str(error)) from error
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Scales in the precision in which a file keeps them: what is computed is what is stored."""
+"""Floats as files keep them. Scales are rounded so: what is computed is what is stored."""
 
 from typing import Any, Literal
 
@@ -43,6 +43,21 @@ def round_up(values: NDArray[Any], dtype: FloatName, *, name: str = "The matrix"
             half = np.where(half < values, np.nextafter(half, np.float16(np.inf)), half)
         return half.astype(np.float32)
     return single
+
+
+def to_float32(array: NDArray[Any]) -> NDArray[np.float32]:
+    """The same numbers in float32, exactly but for float64; uint16 is bfloat16's bits."""
+    if array.dtype == np.uint16:
+        return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return array.astype(np.float32)
+
+
+def all_finite(array: NDArray[Any]) -> bool:
+    """Whether no number is a NaN or an infinity; uint16 is bfloat16's bits."""
+    if array.dtype == np.uint16:
+        exponent = np.uint16(0x7F80)  # all ones, where it is no number
+        return not bool(np.any((array & exponent) == exponent))
+    return bool(np.isfinite(array).all())
 
 
 def fits(values: NDArray[np.float32], dtype: FloatName) -> bool:

@@ -4,18 +4,22 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Encoding
 from tokenizers import Tokenizer as Backend
 
 from penjing.core.errors import TokenizerError
 from penjing.core.files import atomic_file
 from penjing.tokenizer.alphabet import printable, require_unicode
+from penjing.tokenizer.backend import open_backend
+from penjing.tokenizer.facts import kind_of, largest_id, safe_boundary, unknown_id
 from penjing.tokenizer.files import first_token, parse, read, read_settings
 from penjing.tokenizer.pieces import pieces_of
-from penjing.tokenizer.splits import ANYWHERE, WORD_END, cut, split_name
+from penjing.tokenizer.splits import cut, split_name
 
 FEW = 64  # added tokens: looking for each of them in a text costs less than the text's encoding
 _PIECE = 1 << 16  # characters of a long text that are encoded at once
@@ -31,6 +35,7 @@ class Tokenizer:
         text: the content of tokenizer.json; it is kept and saved as it is.
         settings: the content of tokenizer_config.json.
         source: where they came from, for errors.
+        spec: what `text` says, where its parts are at hand: see `assemble`.
 
     Raises:
         TokenizerError: the content is not a tokenizer's, or names an end token it has not.
@@ -42,20 +47,20 @@ class Tokenizer:
         settings: Mapping[str, Any] | None = None,
         *,
         source: str = "tokenizer.json",
+        spec: Mapping[str, Any] | None = None,
     ) -> None:
-        spec = parse(text, source)
+        parts, spec = spec, spec or parse(text, source)
         self.text = text  # the content of tokenizer.json
         self._settings = dict(settings or {})
-        self._backend = _backend(text, source)
+        self._backend = open_backend(text, source, parts)
 
         self.fingerprint = hashlib.sha256(text.encode("utf-8")).hexdigest()  # of tokenizer.json
-        self.kind = _kind(spec)  # "bpe", "char" or "byte"; for others the model's type
+        self.kind = kind_of(spec)  # "bpe", "char" or "byte"; for others the model's type
         self.split = split_name(spec.get("pre_tokenizer"))  # a name of SPLITS, or None
         self.pieces = pieces_of(spec.get("decoder"))
-        self.vocab_size = (
-            max(self._backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
-        )
+        self.unknown_id = unknown_id(spec)  # what stands for all that it has no token for
         added = self._backend.get_added_tokens_decoder()
+        self.vocab_size = max(largest_id(spec, self._backend), max(added, default=-1)) + 1
         self.added_tokens = {token.content: id for id, token in added.items()}
         self.special_tokens = {token.content: id for id, token in added.items() if token.special}
         self.eos_id = self._role("eos_token")
@@ -64,7 +69,7 @@ class Tokenizer:
         first = first_token(spec, self._settings)  # a model may expect it before a text
         self.adds_bos = None not in (first, self.bos_id) and self.id_of(str(first)) == self.bos_id
         self.chat_template: str | None = self._settings.get("chat_template")
-        self._boundary = _safe_boundary(spec)
+        self.boundary = safe_boundary(spec)  # where a long text may be cut; None: unknown
         named = self._settings.get("eos_token")
         if named is not None and self.eos_id is None:
             raise TokenizerError(
@@ -153,14 +158,33 @@ class Tokenizer:
         Raises:
             TokenizerError: a text is not valid Unicode.
         """
-        boundary = None if allow_special else self._boundary
+        boundary = None if allow_special else self.boundary
         for batch in _batches(_pieces(texts, boundary)):
             pieces = [piece for piece, _ in batch]
             special = allow_special or not any(map(self._may_hold_added, pieces))
             backend = self._backend if special else self._plain
-            encodings = backend.encode_batch_fast(pieces, add_special_tokens=False)
+            with _encoding_errors():
+                encodings = backend.encode_batch_fast(pieces, add_special_tokens=False)
             for (_, is_last), encoding in zip(batch, encodings, strict=True):
                 yield encoding.ids, is_last
+
+    def trace(self, text: str, *, allow_special: bool = False) -> Encoding:
+        """What `tokenizers` knows of an encoding besides the ids of `encode`: tokens as they are
+        written, offsets in characters, and which word each belongs to.
+
+        Raises:
+            TokenizerError: the text is not valid Unicode.
+        """
+        require_unicode(text)
+        special = allow_special or not self._may_hold_added(text)
+        backend = self._backend if special else self._plain
+        with _encoding_errors():
+            return backend.encode(text, add_special_tokens=False)
+
+    def normalize(self, text: str) -> str:
+        """The text as the model behind sees it: lower case for BERT, most often just the text."""
+        normalizer = self._backend.normalizer
+        return text if normalizer is None else str(normalizer.normalize_str(text))
 
     def cut_special(self, text: str) -> Iterator[tuple[str, int | None]]:
         """The text in pieces: added tokens with their ids, and the plain text between them.
@@ -208,6 +232,14 @@ class Tokenizer:
         """
         return printable(self.token_bytes(id))
 
+    def token_of(self, id: int) -> str:
+        """A token as the vocabulary writes it ("Ġthe", "<|endoftext|>"); `id_of` the other way.
+
+        Raises:
+            TokenizerError: there is no such id.
+        """
+        return self._check(id)
+
     def id_of(self, token: str) -> int | None:
         """The id of a token as the vocabulary writes it ("Ġthe", "<|endoftext|>"), if it has it."""
         return self._backend.token_to_id(token)
@@ -231,7 +263,7 @@ class Tokenizer:
         """The instance for plain text: without the added tokens, which are else taken out of a
         text before anything happens to it."""
         spec = json.loads(self.text) | {"added_tokens": []}
-        return _backend(json.dumps(spec), "tokenizer.json")
+        return open_backend(json.dumps(spec), "tokenizer.json")
 
     def __len__(self) -> int:
         return self.vocab_size
@@ -255,6 +287,18 @@ class Tokenizer:
         return self.id_of(content) if isinstance(content, str) else None
 
 
+@contextmanager
+def _encoding_errors() -> Iterator[None]:
+    """What the library says of a text that a damaged vocabulary cannot write, as our error."""
+    try:
+        yield
+    except Exception as error:  # the library raises no narrower class
+        raise TokenizerError(
+            f"This tokenizer cannot encode this text: {error}. Its file names no token for what it "
+            "does not know; use the tokenizer of another model."
+        ) from error
+
+
 def _pieces(texts: Iterable[str], boundary: re.Pattern[str] | None) -> Iterator[tuple[str, bool]]:
     """Each text, in pieces if it is long and may be cut, with whether it ends there."""
     for text in texts:
@@ -276,42 +320,3 @@ def _batches(pieces: Iterator[tuple[str, bool]]) -> Iterator[Sequence[tuple[str,
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def _backend(text: str, source: str) -> Backend:
-    try:
-        backend = Backend.from_str(text)
-    except Exception as error:  # the library raises no narrower class
-        raise TokenizerError(f"{source} is not a tokenizer.json: {error}.") from error
-    backend.no_truncation()
-    backend.no_padding()
-    return backend
-
-
-def _kind(spec: Mapping[str, Any]) -> str:
-    """ "char" and "byte" are just those that `train` makes: each character or byte for itself."""
-    match spec:
-        case {
-            "normalizer": None,
-            "pre_tokenizer": None
-            | {"type": "ByteLevel", "use_regex": False, "add_prefix_space": False} as splitter,
-            "model": {
-                "type": "BPE",
-                "merges": [],
-                "continuing_subword_prefix": None,
-                "end_of_word_suffix": None,
-                "fuse_unk": False,
-                "byte_fallback": False,
-                "ignore_merges": False,
-            },
-        }:
-            return "char" if splitter is None else "byte"
-    return str(spec["model"].get("type", "BPE")).lower()
-
-
-def _safe_boundary(spec: Mapping[str, Any]) -> re.Pattern[str] | None:
-    """Where a long text may be cut without changing its ids; None: nowhere that we know."""
-    if _kind(spec) in ("char", "byte"):
-        return ANYWHERE
-    known = split_name(spec.get("pre_tokenizer")) is not None and spec.get("normalizer") is None
-    return WORD_END if known else None

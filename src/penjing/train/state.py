@@ -20,7 +20,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from penjing.core.errors import CheckpointError
-from penjing.model.tensor_files import read_json, save_tensors
+from penjing.model.tensor_files import read_json
+from penjing.model.tensors import save_tensors
 from penjing.train.objectives import Objective
 from penjing.train.optimizers import Optimizer
 from penjing.train.parallel.distributed import SINGLE, World

@@ -19,8 +19,9 @@ from penjing.evaluate.overlap import overlap
 from penjing.generate.load import DEFAULTS
 from penjing.generate.single import generate
 from penjing.model.base import LanguageModel
-from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
+from penjing.model.checkpoint import Checkpoint, Lineage
 from penjing.model.memory import peak_memory
+from penjing.model.saving import save_checkpoint
 from penjing.report.run import write_report
 from penjing.train.checkpoints import TRAINING, Checkpoints
 from penjing.train.config import PretrainConfig, TrainConfig

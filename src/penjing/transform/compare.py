@@ -226,7 +226,7 @@ def _digest(tokens: Tokens | None) -> str | None:
     """SHA-256 of a text's ids, for the lineage."""
     if tokens is None:
         return None
-    return hashlib.sha256(tokens.ids.to(torch.int64).numpy().astype("<i8").tobytes()).hexdigest()
+    return hashlib.sha256(tokens.ids[:].to(torch.int64).numpy().astype("<i8").tobytes()).hexdigest()
 
 
 def _figures(quality: Quality | None) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from penjing.core.errors import ConfigError
 from penjing.core.table import suggest
 from penjing.model.checkpoint import Checkpoint
-from penjing.model.families import FAMILIES
+from penjing.model.forms import FORMS
 from penjing.quantization.explain import Explanation, explain
+from penjing.quantization.floats import to_float32
 from penjing.quantization.scheme import Scheme, parse_scheme
 from penjing.quantization.tensor import QuantizedTensor
 
@@ -63,7 +64,6 @@ def matrix(checkpoint: Checkpoint, name: str) -> NDArray[np.float32]:
     tensor = checkpoint.weights()[name]
     if isinstance(tensor, QuantizedTensor):
         return tensor.dequantize()
-    rules = FAMILIES[checkpoint.config.family].hf.rules(checkpoint.config)
-    turned = any(rule.transpose and name in rule.theirs for rule in rules) and tensor.dim() == 2
-    values: NDArray[np.float32] = (tensor.mT if turned else tensor).float().contiguous().numpy()
-    return values
+    rules = FORMS[checkpoint.config.family].rules(checkpoint.config)
+    turned = any(rule.transpose and name in rule.theirs for rule in rules)
+    return np.ascontiguousarray(to_float32(tensor.T if turned else tensor))

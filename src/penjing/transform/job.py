@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from penjing.core.errors import CheckpointError
 from penjing.model.activations import rounded_inputs
 from penjing.model.base import LanguageModel
+from penjing.model.weights import Stored
+from penjing.quantization.floats import all_finite, to_float32
 from penjing.quantization.scheme import Scheme
 from penjing.quantization.tensor import QuantizedTensor
 from penjing.transform.calibration import Walk
@@ -61,15 +64,14 @@ class Job:
         return Walk(self.model, self.windows, self.around)
 
 
-def check_finite(tensors: Mapping[str, Tensor | QuantizedTensor], where: str) -> None:
+def check_finite(weights: Mapping[str, Stored], where: str) -> None:
     """Raises CheckpointError that names the first tensor with a NaN or an infinity."""
-    for name in tensors:
-        tensor = tensors[name]
-        if isinstance(tensor, QuantizedTensor):
-            whole = tensor.scale if tensor.offset is None else tensor.scale + tensor.offset
-            tensor = torch.from_numpy(whole)
-        if not bool(tensor.isfinite().all()):
-            bad = int((~tensor.isfinite()).sum())
+    for name in weights:
+        array = weights[name]
+        if isinstance(array, QuantizedTensor):
+            array = array.scale if array.offset is None else array.scale + array.offset
+        if not all_finite(array):
+            bad = int((~np.isfinite(to_float32(array))).sum())
             raise CheckpointError(
                 f"{where}: tensor {name} holds {bad:,} numbers that are NaN or infinite, so it "
                 "cannot be quantized. The training broke, or the file is damaged: take an earlier "

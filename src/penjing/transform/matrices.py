@@ -15,7 +15,7 @@ from penjing.core.errors import ConfigError
 from penjing.core.table import suggest
 from penjing.model.base import LanguageModel
 from penjing.model.config import RECURRENT, ModelConfig
-from penjing.model.families import FAMILIES
+from penjing.model.forms import FORMS
 
 HEAD, TABLE = "unembedding", "embedding"
 
@@ -50,7 +50,7 @@ def matrices(model: LanguageModel) -> list[Matrix]:
     """
     config = model.config
     require_transformer(config)
-    rules = {rule.ours: rule for rule in FAMILIES[config.family].hf.rules(config)}
+    rules = {rule.ours: rule for rule in FORMS[config.family].rules(config)}
     found = []
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear) and not (name == HEAD and config.tie_embeddings):

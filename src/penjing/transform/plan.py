@@ -6,7 +6,7 @@ from typing import Literal
 
 from penjing.core.errors import ConfigError
 from penjing.model.base import LanguageModel
-from penjing.model.families import FAMILIES
+from penjing.model.forms import FORMS
 from penjing.quantization.floats import FloatName
 from penjing.quantization.scheme import Scheme, parse_scheme
 from penjing.transform.matrices import HEAD, TABLE, Matrix, matrices, select, weight_of
@@ -58,7 +58,7 @@ def make_plan(
         ConfigError: it is no Transformer, a pattern matches nothing, or groups do not fill a row.
     """
     found = matrices(model)
-    rule = next(r for r in FAMILIES[model.config.family].hf.rules(model.config) if r.ours == _TABLE)
+    rule = next(r for r in FORMS[model.config.family].rules(model.config) if r.ours == _TABLE)
     whole = Matrix(TABLE, rule.theirs, (model.config.vocab_size,), None)
     named = select(keep, [whole, *found]) if keep else set()
     tied = model.config.tie_embeddings
@@ -112,7 +112,7 @@ def _others(model: LanguageModel, covered: Sequence[Matrix]) -> dict[str, str]:
     shapes = {name: tensor.ndim for name, tensor in model.state_dict().items()}
     return {
         name: "a vector: small, and delicate" if shapes[rule.ours] == 1 else "a table of positions"
-        for rule in FAMILIES[model.config.family].hf.rules(model.config)
+        for rule in FORMS[model.config.family].rules(model.config)
         for name in rule.theirs
         if name not in done
     }

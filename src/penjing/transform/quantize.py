@@ -15,7 +15,8 @@ from penjing.data.batches import Tokens
 from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
-from penjing.model.families import FAMILIES, rebuild, skeleton
+from penjing.model.families import rebuild, skeleton
+from penjing.model.forms import FORMS
 from penjing.quantization.floats import FloatName
 from penjing.quantization.scheme import Scheme
 from penjing.quantization.tensor import QuantizedTensor
@@ -212,15 +213,12 @@ def foresee(checkpoint: Checkpoint, config: QuantizeConfig, form: Format) -> Non
 
 def stored_dtype(checkpoint: Checkpoint) -> FloatName:
     """The type of the tensors that are kept, and of scales: that of the embeddings."""
-    form = FAMILIES[checkpoint.config.family].hf
+    form = FORMS[checkpoint.config.family]
     rule = next(r for r in form.rules(checkpoint.config) if r.ours == "embedding.weight")
     table = checkpoint.weights()[rule.theirs[0]]
     if isinstance(table, QuantizedTensor):
         return "float16"
-    return _FLOATS.get(table.dtype, "float32")
+    return _FLOATS.get(table.dtype.name, "float32")
 
 
-_FLOATS: dict[torch.dtype, FloatName] = {
-    torch.bfloat16: "bfloat16",
-    torch.float16: "float16",
-}
+_FLOATS: dict[str, FloatName] = {"uint16": "bfloat16", "float16": "float16"}  # NumPy's names first

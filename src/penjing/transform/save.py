@@ -7,20 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from penjing.core.errors import ConfigError, StorageError
 from penjing.formats.gguf.checkpoint import GgufCheckpoint
 from penjing.formats.gguf.writer import KEEP as AS_THEY_ARE
 from penjing.formats.gguf.writer import write_gguf
 from penjing.model.base import LanguageModel
-from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
+from penjing.model.checkpoint import Checkpoint, Lineage
 from penjing.model.config import ModelConfig
-from penjing.model.families import FAMILIES, rebuild
+from penjing.model.families import rebuild
+from penjing.model.forms import FORMS
+from penjing.model.saving import save_checkpoint
 from penjing.model.tensor_files import TensorFiles
-from penjing.model.weights import export_tensors
+from penjing.model.tensors import export_tensors, to_array
+from penjing.model.weights import Stored
 from penjing.quantization.scheme import Scheme
-from penjing.quantization.tensor import QuantizedTensor
 from penjing.report.units import size
 from penjing.transform.plan import Format
 from penjing.transform.quantize import Quantized, stored_dtype
@@ -72,7 +73,7 @@ def write(
         write_gguf(_InMemory(quantized, source, lineage), path, AS_THEY_ARE)
         return
     model = _as_stored(quantized, source)
-    rules = FAMILIES[model.config.family].hf.rules(model.config)
+    rules = FORMS[model.config.family].rules(model.config)
     ours = {name: rule.ours.removesuffix(".weight") for rule in rules for name in rule.theirs}
     save_checkpoint(
         path,
@@ -139,7 +140,8 @@ class _InMemory(Checkpoint):
         self._quantized, self._source = quantized, source
         self.tokenizer, self.generation = source.tokenizer, source.generation
 
-    def weights(self) -> Mapping[str, Tensor | QuantizedTensor]:
+    def weights(self) -> Mapping[str, Stored]:
         model = _as_stored(self._quantized, self._source)
-        rules = FAMILIES[model.config.family].hf.rules(model.config)
-        return {**export_tensors(model.state_dict(), rules), **self._quantized.tensors}
+        rules = FORMS[model.config.family].rules(model.config)
+        tensors = export_tensors(model.state_dict(), rules)
+        return {**{n: to_array(t) for n, t in tensors.items()}, **self._quantized.tensors}

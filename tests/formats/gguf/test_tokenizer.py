@@ -100,6 +100,20 @@ def sentencepiece(fuzzed):
     }
 
 
+@pytest.mark.parametrize("kind", ["byte_level", "sentencepiece"])
+def test_its_parts_make_what_its_text_makes(kind, request):
+    """It is put together from its parts, which is faster; others read the text that is saved."""
+    metadata = {"tokenizer.ggml.pre": "gpt-2"} | request.getfixturevalue(kind)
+    tokenizer = tokenizer_from_metadata(metadata)
+    assert tokenizer._backend.to_str() == Backend.from_str(tokenizer.text).to_str()
+
+
+@pytest.mark.network
+def test_smollm2s_parts_make_what_its_text_makes(smollm2):
+    tokenizer = tokenizer_from_metadata(GgufFile.open(smollm2).metadata)
+    assert tokenizer._backend.to_str() == Backend.from_str(tokenizer.text).to_str()
+
+
 @pytest.mark.network
 def test_smollm2_has_the_ids_of_llamacpp(smollm2, llamacpp, fuzzed):
     tokenizer = tokenizer_from_metadata(GgufFile.open(smollm2).metadata)

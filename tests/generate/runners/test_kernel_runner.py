@@ -11,9 +11,10 @@ from penjing.generate.runners.kernel_runner import KernelRunner
 from penjing.generate.runners.runner import Chunk
 from penjing.generate.runners.torch_runner import TorchRunner
 from penjing.kernels.features import candidates, isa
-from penjing.model.checkpoint import Checkpoint, save_checkpoint
+from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
+from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.train import train_tokenizer
 

@@ -15,9 +15,10 @@ from penjing.kernels.features import candidates, isa
 from penjing.kernels.program import Program
 from penjing.model.base import LanguageModel
 from penjing.model.config import ModelConfig
-from penjing.model.families import FAMILIES, build_model
+from penjing.model.families import build_model
+from penjing.model.forms import FORMS
 from penjing.model.positions import POSITIONS
-from penjing.model.weights import export_tensors, import_tensors
+from penjing.model.tensors import export_tensors, import_tensors, to_array
 from penjing.quantization.tensor import QuantizedTensor
 
 ODD: dict[str, dict[str, Any]] = {
@@ -36,7 +37,7 @@ class InMemory:
         self.config, self._weights = config, weights
 
     def weights(self) -> Mapping[str, Any]:
-        return self._weights
+        return {n: to_array(w) if isinstance(w, Tensor) else w for n, w in self._weights.items()}
 
 
 def make(family: Any, **more: Any) -> tuple[LanguageModel, dict[str, Tensor]]:
@@ -48,7 +49,7 @@ def make(family: Any, **more: Any) -> tuple[LanguageModel, dict[str, Tensor]]:
         noise = torch.randn(parameter.shape, generator=generator)
         scale = 0.3 if parameter.ndim == 1 else 1.5 * parameter.shape[-1] ** -0.5
         parameter.data = (parameter.data if parameter.ndim == 1 else 0) + scale * noise
-    return model, export_tensors(model.state_dict(), FAMILIES[family].hf.rules(model.config))
+    return model, export_tensors(model.state_dict(), FORMS[family].rules(model.config))
 
 
 @pytest.fixture
@@ -100,8 +101,8 @@ def test_short_floats_stay_as_they_are(family: str, dtype: torch.dtype, kernels:
     """Rounded weights, but products in float32: torch has the same weights in float32."""
     model, weights = make(family)
     weights = {name: tensor.to(dtype) for name, tensor in weights.items()}
-    rules = FAMILIES[family].hf.rules(model.config)  # type: ignore[index]
-    state = import_tensors({n: t.float() for n, t in weights.items()}, rules)
+    rules = FORMS[family].rules(model.config)  # type: ignore[index]
+    state = import_tensors({n: t.float().numpy() for n, t in weights.items()}, rules)
     model.load_state_dict(state | {"unembedding.weight": state["embedding.weight"]})
     got, wanted = kernels(model.config, weights, IDS), torch_logits(model, IDS)
     assert np.abs(got - wanted).max() < 4e-3 * np.abs(wanted).max()  # the cache is float16
@@ -117,7 +118,7 @@ def to_eight_bits(weight: np.ndarray) -> QuantizedTensor:
 def test_quantized_weights(family: str, kernels: Any) -> None:
     """Against torch on the weights that they stand for; rows are rounded to 8 bits here."""
     model, weights = make(family)
-    rules = FAMILIES[family].hf.rules(model.config)  # type: ignore[index]
+    rules = FORMS[family].rules(model.config)  # type: ignore[index]
     turned = {name for rule in rules if rule.transpose for name in rule.theirs}
     stored: dict[str, Any] = {}
     for name, tensor in weights.items():
@@ -127,7 +128,7 @@ def test_quantized_weights(family: str, kernels: Any) -> None:
             stored[name] = to_eight_bits(matrix.numpy())
             meant = torch.from_numpy(stored[name].dequantize())
             weights[name] = meant.mT if name in turned else meant
-    state = import_tensors(weights, rules)
+    state = import_tensors({n: t.numpy() for n, t in weights.items()}, rules)
     model.load_state_dict(state | {"unembedding.weight": state["embedding.weight"]})
     got, wanted = kernels(model.config, stored, IDS), torch_logits(model, IDS)
     # Rounding 32 normal numbers to 8 bits is off by 0.5 % (root mean square). Nine products in a

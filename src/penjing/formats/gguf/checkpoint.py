@@ -4,9 +4,7 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from penjing.core.config import from_dict
 from penjing.core.errors import CheckpointError, ConfigError
@@ -14,13 +12,18 @@ from penjing.data.fetch import sha256_of
 from penjing.formats.gguf.config import architecture_of, read_config
 from penjing.formats.gguf.reader import GgufFile
 from penjing.formats.gguf.tokenizer import end_ids, tokenizer_from_metadata
+from penjing.formats.gguf.vocabulary import Vocabulary, read_vocabulary
 from penjing.formats.gguf.weights import GgufWeights, places
-from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint, Lineage
 from penjing.model.config import ModelConfig
 from penjing.quantization.ggml import FLOAT_TYPES
 from penjing.quantization.stored import Quantization
 from penjing.tokenizer.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import torch
+
+    from penjing.model.base import LanguageModel
 
 LINEAGE = "penjing.lineage"  # the metadata that hold our lineage, as JSON
 
@@ -45,12 +48,16 @@ class GgufCheckpoint(Checkpoint):
         return cls(file, read_config(file), _lineage(file), architecture_of(file))
 
     def _read_tokenizer(self) -> Tokenizer:
-        return tokenizer_from_metadata(self.file.metadata, str(self.path))
+        return tokenizer_from_metadata(self.file.metadata, str(self.path), self._vocabulary)
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        return read_vocabulary(self.file.metadata, str(self.path))
 
     @cached_property
     def generation(self) -> Mapping[str, Any]:
         """The tokens that end a text, under the names of generation_config.json."""
-        ends = end_ids(self.file.metadata, str(self.path))
+        ends = end_ids(self.file.metadata, str(self.path), self._vocabulary)
         return {"eos_token_id": ends} if ends else {}
 
     @cached_property
@@ -84,14 +91,16 @@ class GgufCheckpoint(Checkpoint):
         return sha256_of(self.path)
 
     def load_model(
-        self, *, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
-    ) -> LanguageModel:
+        self, *, device: "torch.device | str" = "cpu", dtype: "torch.dtype | None" = None
+    ) -> "LanguageModel":
         """The model in evaluation mode; where a part is quantized, all of it in float32.
 
         Raises:
             CheckpointError: see `weights`.
         """
         if dtype is None and self.quantization is not None:
+            import torch
+
             dtype = torch.float32
         return super().load_model(device=device, dtype=dtype)
 

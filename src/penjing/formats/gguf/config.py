@@ -16,7 +16,7 @@ from penjing.formats.gguf.metadata import Metadata
 from penjing.formats.gguf.reader import GgufFile
 from penjing.formats.gguf.rope import rope_metadata, rope_settings
 from penjing.model.config import FamilyName, ModelConfig
-from penjing.model.families import FAMILIES
+from penjing.model.forms import FORMS
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def config_metadata(config: ModelConfig) -> tuple[str, dict[str, Any]]:
         CheckpointError: llama.cpp computes no such model.
     """
     name = next((n for n, a in ARCHITECTURES.items() if a.family == config.family), None)
-    if name is None or not FAMILIES[config.family].hf.native(config):
+    if name is None or not FORMS[config.family].native(config):
         raise CheckpointError(
             f"llama.cpp has no {config.family} model with the position {config.position!r}: it "
             f"computes {', '.join(ARCHITECTURES)} with their own positions. It cannot be written "

@@ -4,13 +4,12 @@ from math import isclose
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from penjing.core.errors import CheckpointError
 from penjing.formats.gguf.reader import GgufFile
 from penjing.model.config import ModelConfig
-from penjing.model.rope import BETA_FAST, BETA_SLOW, frequencies, ntk_theta
+from penjing.model.rope import BETA_FAST, BETA_SLOW, frequencies_of, ntk_theta, unscaled
 from penjing.quantization.ggml import unpack_floats
 
 FACTORS = "rope_freqs.weight"  # (D/2,) float32: by how much each pair turns more slowly
@@ -98,10 +97,9 @@ def _llama3(file: GgufFile, theta: float, head_dim: int, context_length: int) ->
 
 def rope_factors(config: ModelConfig) -> NDArray[np.float32]:
     """The divisors (D/2,) that llama.cpp wants for Llama 3's scaling."""
-    pairs = torch.arange(0, config.head_dim, 2).float() / config.head_dim
-    plain = config.rope_theta**-pairs
-    factors: NDArray[np.float32] = (plain / frequencies(config)).numpy()
-    return factors
+    pairs = np.arange(config.head_dim // 2.0)
+    factors: NDArray[np.float64] = unscaled(pairs, config) / frequencies_of(pairs, config)
+    return factors.astype(np.float32)
 
 
 def rope_metadata(config: ModelConfig) -> dict[str, Any]:

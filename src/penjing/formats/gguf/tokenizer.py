@@ -24,11 +24,13 @@ _END_KEYS = ("eos", "eot", "eom", "fim_pad", "fim_rep", "fim_sep")
 ROLES = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}  # ours, and llama.cpp's
 
 
-def tokenizer_from_metadata(metadata: Mapping[str, Any], source: str = "GGUF") -> Tokenizer:
+def tokenizer_from_metadata(
+    metadata: Mapping[str, Any], source: str = "GGUF", vocabulary: Vocabulary | None = None
+) -> Tokenizer:
     """A `Tokenizer` from the entries `tokenizer.*` of a GGUF file.
 
     Control and unknown tokens are special; user-defined ones are added tokens that are not.
-    `source` names the file in errors.
+    `source` names the file in errors. The `vocabulary` is read, unless it was read before.
 
     Raises:
         TokenizerError: an entry is missing or damaged, or the tokenizer is of a kind or has a rule
@@ -40,7 +42,7 @@ def tokenizer_from_metadata(metadata: Mapping[str, Any], source: str = "GGUF") -
             f"{source}: tokenizer.ggml.model is {model!r:.40}; such a tokenizer cannot be read."
             f"{suggest(str(model)[:40], list(KINDS))}"
         )
-    vocabulary = read_vocabulary(metadata, source)
+    vocabulary = vocabulary or read_vocabulary(metadata, source)
     spec = KINDS[model](metadata, vocabulary, source)
     roles = {
         f"{ours}_token": _role(metadata, theirs, vocabulary, source)
@@ -66,16 +68,19 @@ def tokenizer_from_metadata(metadata: Mapping[str, Any], source: str = "GGUF") -
         "post_processor": None,
         **spec,
     }
-    return Tokenizer(json.dumps(whole, ensure_ascii=False), settings, source=source)
+    text = json.dumps(whole, ensure_ascii=False, check_circular=False)
+    return Tokenizer(text, settings, source=source, spec=whole)
 
 
-def end_ids(metadata: Mapping[str, Any], source: str = "GGUF") -> list[int]:
+def end_ids(
+    metadata: Mapping[str, Any], source: str = "GGUF", vocabulary: Vocabulary | None = None
+) -> list[int]:
     """The tokens that end an answer: those that the file names, and those known by their text.
 
     Raises:
         TokenizerError: the vocabulary is damaged.
     """
-    vocabulary = read_vocabulary(metadata, source)
+    vocabulary = vocabulary or read_vocabulary(metadata, source)
     given = [metadata.get(f"tokenizer.ggml.{key}_token_id") for key in _END_KEYS]
     named = {id for id in given if isinstance(id, int)}
     texts = {vocabulary.ids.get(token) for token in END_TOKENS}

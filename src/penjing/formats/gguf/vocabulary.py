@@ -72,16 +72,22 @@ def read_vocabulary(metadata: Mapping[str, Any], source: str) -> Vocabulary:
         raise TokenizerError(f"{source}: tokenizer.ggml.tokens is empty.")
     # llama.cpp's own name for a token without a text, so that ids are as there.
     tokens = [token or f"[EMPTY_{id}]" for id, token in enumerate(tokens)]
-    first = {token: id for id, token in reversed(list(enumerate(tokens)))}
-    for id, token in enumerate(tokens):
-        if first[token] != id:
-            raise TokenizerError(
-                f"{source}: the token {token!r:.60} is there twice, as {first[token]} and {id}."
-            )
+    if len(set(tokens)) < len(tokens):
+        _refuse_twins(tokens, source)
     return Vocabulary(tuple(tokens), tuple(_types(metadata, tokens, source)))
 
 
-def _types(metadata: Mapping[str, Any], tokens: Sequence[str], source: str) -> Iterator[TokenType]:
+def _refuse_twins(tokens: Sequence[str], source: str) -> None:
+    """Raises TokenizerError that names the first token that is there twice."""
+    first: dict[str, int] = {}
+    for id, token in enumerate(tokens):
+        if first.setdefault(token, id) != id:
+            raise TokenizerError(
+                f"{source}: the token {token!r:.60} is there twice, as {first[token]} and {id}."
+            )
+
+
+def _types(metadata: Mapping[str, Any], tokens: Sequence[str], source: str) -> list[TokenType]:
     """Each token's type; one that ends an answer is a control token, whatever the file says."""
     kinds: Sequence[float] = [TokenType.NORMAL] * len(tokens)
     if "tokenizer.ggml.token_type" in metadata:
@@ -92,8 +98,11 @@ def _types(metadata: Mapping[str, Any], tokens: Sequence[str], source: str) -> I
             "tokenizer.ggml.token_type."
         )
     known: dict[float, TokenType] = {int(kind): kind for kind in TokenType}
-    for token, kind in zip(tokens, kinds, strict=True):
-        yield TokenType.CONTROL if token in END_TOKENS else known.get(kind, TokenType.UNDEFINED)
+    types = [known.get(kind, TokenType.UNDEFINED) for kind in kinds]
+    for id, token in enumerate(tokens):
+        if token in END_TOKENS:
+            types[id] = TokenType.CONTROL
+    return types
 
 
 def read_merges(
@@ -105,15 +114,14 @@ def read_merges(
         TokenizerError: they are missing, or join what is not in the vocabulary.
     """
     known = vocabulary.ids
-    merges: list[tuple[str, str]] = []
-    for rank, merge in enumerate(texts(metadata, "merges", source)):
-        left, space, right = merge.partition(" ")
-        if not (space and left in known and right in known and left + right in known):
+    given = texts(metadata, "merges", source)
+    merges = [(left, right) for left, _, right in (merge.partition(" ") for merge in given)]
+    for rank, (left, right) in enumerate(merges):
+        if not (left in known and right in known and left + right in known):
             raise TokenizerError(
-                f"{source}: tokenizer.ggml.merges, entry {rank}, is {merge!r:.60}: not two "
+                f"{source}: tokenizer.ggml.merges, entry {rank}, is {given[rank]!r:.60}: not two "
                 "tokens of the vocabulary that give a third."
             )
-        merges.append((left, right))
     return merges
 
 
@@ -176,6 +184,15 @@ def texts(metadata: Mapping[str, Any], name: str, source: str) -> list[str]:
         TokenizerError: it is missing, or holds something else.
     """
     values: list[str] = array(metadata, name, source)
+    try:
+        "".join(values).encode("utf-8")  # all at once: one by one only to say where
+    except (TypeError, UnicodeEncodeError):
+        _refuse_texts(values, name, source)
+    return values
+
+
+def _refuse_texts(values: Sequence[object], name: str, source: str) -> None:
+    """Raises TokenizerError that names the first value that is no text, or not UTF-8."""
     for place, value in enumerate(values):
         if not isinstance(value, str):
             raise TokenizerError(
@@ -187,7 +204,6 @@ def texts(metadata: Mapping[str, Any], name: str, source: str) -> list[str]:
             raise TokenizerError(
                 f"{source}: tokenizer.ggml.{name}, entry {place}, is not UTF-8."
             ) from error
-    return values
 
 
 def array(metadata: Mapping[str, Any], name: str, source: str) -> Any:
@@ -212,6 +228,8 @@ def numbers(metadata: Mapping[str, Any], name: str, source: str) -> list[float]:
         TokenizerError: it is missing, or holds something else.
     """
     values: list[float] = array(metadata, name, source)
+    if all(issubclass(kind, int | float) for kind in set(map(type, values))):
+        return values
     for place, value in enumerate(values):
         if not isinstance(value, int | float):
             raise TokenizerError(

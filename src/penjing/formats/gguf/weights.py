@@ -10,18 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from penjing.core.errors import CheckpointError
 from penjing.formats.gguf.config import ARCHITECTURES
 from penjing.formats.gguf.reader import GgufFile, TensorInfo
 from penjing.formats.gguf.rope import FACTORS
 from penjing.model.config import ModelConfig
-from penjing.model.families import FAMILIES, skeleton
+from penjing.model.forms import FORMS
+from penjing.model.weights import Stored
 from penjing.quantization.ggml import FLOAT_TYPES, unpack_blocks
-from penjing.quantization.tensor import QuantizedTensor
 
 _LAYER = {
     "llama": {
@@ -54,7 +52,7 @@ _OUTSIDE = {
     "transformer.ln_f": "output_norm",
     "lm_head": "output",
 }
-_TORCH = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+_NUMPY = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}  # bfloat16 as its bits
 
 
 @dataclass(frozen=True)
@@ -72,18 +70,15 @@ class Place:
 def places(config: ModelConfig, architecture: str) -> list[Place]:
     """All tensors of a model, in the order of our rules."""
     turned = ARCHITECTURES[architecture].turned
-    shapes = {name: tuple(t.shape) for name, t in skeleton(config).state_dict().items()}
     out = []
-    for rule in FAMILIES[config.family].hf.rules(config):
-        whole = shapes[rule.ours]
-        for hf, rows in zip(rule.theirs, rule.rows or whole[:1], strict=True):
+    for rule in FORMS[config.family].rules(config):
+        for hf, shape in zip(rule.theirs, rule.shapes, strict=True):
             heads = 0
             if turned and ".q_proj." in hf:
                 heads = config.n_head
             elif turned and ".k_proj." in hf:
                 heads = config.n_kv_head
             zero = architecture == "qwen2" and hf.endswith(".o_proj.bias")
-            shape = (rows, *whole[1:])
             out.append(Place(_theirs(hf, config), hf, shape, rule.transpose, heads, zero))
     return out
 
@@ -97,7 +92,7 @@ def _theirs(hf: str, config: ModelConfig) -> str:
     return f"blk.{layer[1]}.{names[layer[2]]}.{kind}"
 
 
-class GgufWeights(Mapping[str, Tensor | QuantizedTensor]):
+class GgufWeights(Mapping[str, Stored]):
     """The stored weights of a file by their Hugging Face names, each read when asked for.
 
     A quantized matrix is (N, K), rows of outputs, whatever Hugging Face's own form is. Floats have
@@ -112,20 +107,20 @@ class GgufWeights(Mapping[str, Tensor | QuantizedTensor]):
         self._places = {place.hf: place for place in places(config, architecture)}
         _check(file, list(self._places.values()))
 
-    def __getitem__(self, hf: str) -> Tensor | QuantizedTensor:
+    def __getitem__(self, hf: str) -> Stored:
         place = self._places[hf]
         if place.zero:
-            return torch.zeros(place.shape)
+            return np.zeros(place.shape, np.float32)
         info = self._file.tensors[place.theirs]
         raw = self._file.raw(place.theirs)
         if place.heads:
             raw = _halves(raw.reshape(place.shape[0], -1), place.heads)
         if info.type not in FLOAT_TYPES:
             return unpack_blocks(raw, info.type)
-        # A copy: what is mapped cannot be written, and torch would have it written.
-        tensor = torch.from_numpy(raw.copy().reshape(-1)).view(_TORCH[info.type])
-        tensor = tensor.reshape(place.shape)
-        return tensor.mT.contiguous() if place.transpose and tensor.ndim == 2 else tensor
+        floats = raw.view(_NUMPY[info.type]).reshape(place.shape)
+        if not floats.flags.aligned:
+            floats = floats.copy()
+        return np.ascontiguousarray(floats.T) if place.transpose and floats.ndim == 2 else floats
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from penjing.core.errors import CheckpointError, ConfigError
 from penjing.core.files import atomic_file
@@ -23,6 +21,8 @@ from penjing.formats.gguf.tokenizer_writer import tokenizer_metadata
 from penjing.formats.gguf.weights import Place, by_pairs, places
 from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
+from penjing.model.weights import Stored
+from penjing.quantization.floats import to_float32
 from penjing.quantization.ggml import (
     FLOAT_TYPES,
     QUANTIZED_OUT,
@@ -153,23 +153,21 @@ def _write(
     return written
 
 
-def _weights(
-    checkpoint: Checkpoint, plan: list[Place]
-) -> Iterator[tuple[Place, QuantizedTensor | Tensor]]:
+def _weights(checkpoint: Checkpoint, plan: list[Place]) -> Iterator[tuple[Place, Stored]]:
     """Each tensor as (N, K) or (N,), one at a time."""
     weights = checkpoint.weights()
     for place in plan:
         if place.hf == FACTORS:
-            yield place, torch.from_numpy(rope_factors(checkpoint.config))
+            yield place, rope_factors(checkpoint.config)
             continue
         weight = weights[place.hf]
-        if isinstance(weight, Tensor) and place.transpose and weight.ndim == 2:
-            weight = weight.mT
+        if not isinstance(weight, QuantizedTensor) and place.transpose:
+            weight = weight.T
         yield place, weight
 
 
 def _encode(
-    weight: QuantizedTensor | Tensor, place: Place, schemes: tuple[str, str]
+    weight: Stored, place: Place, schemes: tuple[str, str]
 ) -> tuple[NDArray[np.uint8], str, How]:
     """Raw bytes, their type, and how they came about."""
     kind = _type(place, *schemes)
@@ -186,10 +184,9 @@ def _encode(
             )
         w = weight.dequantize()
     else:
-        w = weight.float().numpy()
+        w = to_float32(weight)
         if kind == KEEP:
-            names = {torch.float16: "F16", torch.bfloat16: "BF16"}
-            kind = names.get(weight.dtype, "F32")
+            kind = {"float16": "F16", "uint16": "BF16"}.get(weight.dtype.name, "F32")
     if kind in FLOAT_TYPES:
         raw = pack_floats(w, kind)
         same = np.array_equal(unpack_floats(raw, kind), w)

@@ -1,20 +1,20 @@
 """Which runner computes a model: our kernels where they can, else torch."""
 
 import warnings
-from typing import Literal, get_args
-
-import torch
+from typing import TYPE_CHECKING, Literal, get_args
 
 from penjing.core.errors import CheckpointError, ConfigError, PenjingError
 from penjing.generate.runners.kernel_runner import KernelRunner
 from penjing.generate.runners.network import kernels_fit
 from penjing.generate.runners.runner import Runner
-from penjing.generate.runners.torch_runner import TorchRunner
 from penjing.kernels.compiling import COMPILING_FAILED
 from penjing.kernels.features import OFF
 from penjing.kernels.support import support
 from penjing.model.checkpoint import Checkpoint
-from penjing.model.runtime import pick_device
+from penjing.model.machine import may_have_gpu
+
+if TYPE_CHECKING:
+    import torch
 
 Kernels = Literal["auto", "on", "off"]
 MOST_THREADS = 1024
@@ -24,7 +24,7 @@ def choose_runner(
     checkpoint: Checkpoint,
     *,
     device: str = "cpu",
-    dtype: torch.dtype | None = None,
+    dtype: "torch.dtype | None" = None,
     kernels: Kernels = "auto",
     threads: int = 0,
 ) -> Runner:
@@ -40,7 +40,7 @@ def choose_runner(
         raise ConfigError(
             f"threads must be 0 (all processors), or from 1 to {MOST_THREADS}, got {threads}."
         )
-    place = pick_device(device)
+    place = _place(device)
     reason = _unsuited(checkpoint, place, dtype) if kernels != "off" else "they are not wanted"
     if reason is None:
         runner = _kernels(checkpoint, threads)
@@ -55,14 +55,32 @@ def choose_runner(
             )
     if kernels == "on":
         raise ConfigError(f"The kernels cannot compute {checkpoint.path}: {reason}.")
-    if threads and place.type == "cpu":
+    return _torch(checkpoint, place, dtype, threads)
+
+
+def _place(device: str) -> str:
+    """The device by name; torch is asked only for one that is not the CPU for certain."""
+    if device == "cpu" or (device == "auto" and not may_have_gpu()):
+        return "cpu"
+    from penjing.model.runtime import pick_device
+
+    return str(pick_device(device))
+
+
+def _torch(checkpoint: Checkpoint, place: str, dtype: "torch.dtype | None", threads: int) -> Runner:
+    """torch is loaded here, and only where it computes: that takes a second, and 200 MB."""
+    import torch
+
+    from penjing.generate.runners.torch_runner import TorchRunner
+
+    if threads and place == "cpu":
         torch.set_num_threads(threads)
     return TorchRunner(checkpoint.load_model(device=place, dtype=dtype))
 
 
-def _unsuited(checkpoint: Checkpoint, place: torch.device, dtype: torch.dtype | None) -> str | None:
+def _unsuited(checkpoint: Checkpoint, place: str, dtype: "torch.dtype | None") -> str | None:
     """Why this is no work for the kernels at all, which needs no warning; None if it is."""
-    if place.type != "cpu":
+    if place != "cpu":
         return f"they compute on the CPU, not on {place}"
     if dtype is not None:
         return f"they compute with the weights as they are stored, not with {dtype}"

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 
 from penjing.core.errors import GenerationError
 from penjing.generate.runners.network import build_network
-from penjing.generate.runners.runner import Chunk, Logits, Past, Runner
+from penjing.generate.runners.runner import Chunk, Past, Runner
+from penjing.generate.sampling.draw import Logits, Summary
 from penjing.kernels.cache import KernelCache
 from penjing.kernels.features import Isa
 from penjing.kernels.program import Program
+from penjing.kernels.summary import summarize
 from penjing.kernels.vector import LANES
 from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
-from penjing.model.runtime import available_processors, give_back_memory
+from penjing.model.machine import available_processors
+from penjing.model.memory import give_back_freed
 
 
 class KernelRunner(Runner):
@@ -37,7 +40,7 @@ class KernelRunner(Runner):
             build_network(checkpoint), isa=isa, threads=threads or available_processors()
         )
         checkpoint.release()
-        give_back_memory()
+        give_back_freed()
         return cls(program, checkpoint.config)
 
     def new_past(self, capacity: int) -> Past:
@@ -45,6 +48,9 @@ class KernelRunner(Runner):
 
     def forward(self, chunks: Sequence[Chunk]) -> list[Logits]:
         return self.program.forward([(_own(c.past), c.ids, c.n_logits) for c in chunks])
+
+    def summarize(self, logits: Logits) -> Summary:
+        return Summary(*summarize(self.program.isa, logits))
 
     def close(self) -> None:
         self.program.close()

@@ -8,18 +8,16 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from penjing.core.errors import CheckpointError
 from penjing.kernels.network import Floats, Layer, Linear, Matrix, Network, Norm, Rope
 from penjing.model import rope
 from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import RECURRENT, ModelConfig
-from penjing.model.families import FAMILIES
-from penjing.model.positions import POSITIONS, alibi_slopes
-from penjing.model.weights import Rule
+from penjing.model.forms import FORMS
+from penjing.model.position_tables import alibi_slopes, sinusoids
+from penjing.model.weights import Rule, Stored
+from penjing.quantization.floats import all_finite, to_float32
 from penjing.quantization.tensor import QuantizedTensor
 
 
@@ -44,8 +42,8 @@ class _Reader:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.config, self.where = checkpoint.config, str(checkpoint.path)
-        self.weights: Mapping[str, Tensor | QuantizedTensor] = checkpoint.weights()
-        rules = FAMILIES[self.config.family].hf.rules(self.config)
+        self.weights: Mapping[str, Stored] = checkpoint.weights()
+        rules = FORMS[self.config.family].rules(self.config)
         self.rules = {rule.ours: rule for rule in rules}
 
     def network(self) -> Network:
@@ -68,7 +66,7 @@ class _Reader:
             head=head,
             positions=self._positions(),
             rope=_rope(config) if turns else None,
-            slopes=_floats(alibi_slopes(config.n_head)) if config.position == "alibi" else None,
+            slopes=alibi_slopes(config.n_head) if config.position == "alibi" else None,
             half_cache=self._is_short("layers.0.attention.qkv.weight"),
         )
 
@@ -126,17 +124,17 @@ class _Reader:
         stored = self.weights[name]
         if isinstance(stored, QuantizedTensor):
             factors = [stored.scale] if stored.offset is None else [stored.scale, stored.offset]
-            finite = all(bool(np.isfinite(factor).all()) for factor in factors)
         else:
-            finite = bool(torch.isfinite(stored).all())
-        if not finite:
+            factors = [stored]
+        if not all(map(all_finite, factors)):
             raise CheckpointError(
                 f"{self.where}: tensor {name} holds a NaN or an infinity: nothing that it computes "
                 "would be a number. The file is damaged, or its training had failed; get it anew."
             )
         if isinstance(stored, QuantizedTensor):
             return stored
-        return _array(stored.mT if rule.transpose and stored.ndim == 2 else stored)
+        array = stored.T if rule.transpose else stored
+        return to_float32(array) if array.dtype == np.float64 else array
 
     def _norm(self, name: str) -> Norm:
         bias = self.rules.get(f"{name}.bias")
@@ -155,11 +153,9 @@ class _Reader:
             stored = self.weights[self.rules["position.table.weight"].theirs[0]]
             if isinstance(stored, QuantizedTensor):
                 return stored.dequantize()
-            return _floats(stored)
+            return to_float32(stored)
         if config.position == "sinusoidal":
-            encoding = POSITIONS["sinusoidal"](config)
-            nothing = torch.zeros(1, config.context_length, config.n_embd)
-            return _floats(encoding.embed(nothing, torch.arange(config.context_length))[0])
+            return sinusoids(config.context_length, config.n_embd)
         return None
 
     def _is_short(self, name: str) -> bool:
@@ -169,30 +165,14 @@ class _Reader:
 
 
 def _rope(config: ModelConfig) -> Rope:
-    return Rope(_floats(rope.frequencies(config)), float(rope.sharpness(config)))
-
-
-def _floats(tensor: Tensor) -> Floats:
-    array: Floats = tensor.detach().float().numpy()
-    return array
-
-
-def _array(tensor: Tensor) -> Matrix:
-    """A tensor as an array of the same numbers; bfloat16 as its bits in uint16."""
-    if tensor.dtype == torch.bfloat16:
-        bits: NDArray[np.uint16] = tensor.view(torch.int16).numpy().view(np.uint16)
-        return bits
-    array: Floats = (tensor.float() if tensor.dtype == torch.float64 else tensor).numpy()
-    return array
+    return Rope(rope.frequencies(config), float(rope.sharpness(config)))
 
 
 def _vector(stored: Matrix) -> Floats:
     """Norms and biases are few: float32, whatever they are stored in."""
     if isinstance(stored, QuantizedTensor):
         return stored.dequantize().ravel()
-    if stored.dtype == np.uint16:
-        return (stored.astype(np.uint32) << 16).view(np.float32)
-    return stored.astype(np.float32)
+    return to_float32(stored)
 
 
 def _cut(stored: Matrix, begin: int, end: int) -> Matrix:

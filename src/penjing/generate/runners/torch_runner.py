@@ -6,7 +6,8 @@ from typing import cast
 import torch
 
 from penjing.generate.inference import inference
-from penjing.generate.runners.runner import Chunk, Logits, Past, Runner
+from penjing.generate.runners.runner import Chunk, Past, Runner
+from penjing.generate.sampling.draw import Logits
 from penjing.model.base import LanguageModel
 from penjing.model.cache import Cache
 
