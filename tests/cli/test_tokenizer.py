@@ -1,7 +1,5 @@
 """`penjing tokenizer`."""
 
-import re
-
 import pytest
 from transformers import AutoTokenizer
 
@@ -30,27 +28,6 @@ def test_train_writes_what_others_read(trained, tmp_path, text_file):
 def test_the_next_command_works(trained, penjing):
     words = trained.out.rpartition("Next: penjing ")[2].split()
     assert penjing(*words).code == 0
-
-
-def test_show_has_ids_bytes_and_half_characters(trained, penjing, tmp_path):
-    text = "the 龘 cat\n"
-    out = penjing("tokenizer", "show", text, "--tokenizer", "tok").out
-    tokenizer = Tokenizer.load(tmp_path / "tok")
-    rows = re.findall(r"^ *(\d+)  ((?:[0-9a-f]{2} )+) *(\S+)$", out, flags=re.MULTILINE)
-    assert [int(id) for id, _, _ in rows] == tokenizer.encode(text)
-    assert bytes.fromhex("".join(raw for _, raw, _ in rows)) == text.encode()
-    assert r"\xE9" in out and "\ufffd" not in out
-    assert "10 characters, 12 bytes" in out
-
-
-def test_show_of_nothing(trained, penjing):
-    result = penjing("tokenizer", "show", "", "--tokenizer", "tok")
-    assert result.code == 0 and "0 tokens, 0 characters, 0 bytes" in result.out
-
-
-def test_show_with_a_model_directory(penjing, model_dir):
-    result = penjing("tokenizer", "show", "a", "--tokenizer", str(model_dir))
-    assert result.code == 0 and re.search(r"^ +97  61 +a$", result.out, flags=re.MULTILINE)
 
 
 def test_errors(trained, penjing, text_file, tmp_path):

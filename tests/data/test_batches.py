@@ -3,10 +3,12 @@
 import tracemalloc
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from penjing.core.errors import DataError
 from penjing.core.types import Document
@@ -21,10 +23,10 @@ class Bytes:
     def __init__(self, eos_id: int | None) -> None:
         self.eos_id = eos_id
 
-    def encode_pieces(self, texts: Iterable[str]) -> Iterator[tuple[bytes, bool]]:
+    def encode_arrays(self, texts: Iterable[str]) -> Iterator[tuple[NDArray[np.uint8], bool]]:
         """Two pieces a text: bytes are ids as they are."""
         for text in texts:
-            raw = text.encode()
+            raw = np.frombuffer(text.encode(), np.uint8)
             yield raw[:1], False
             yield raw[1:], True
 

@@ -1,13 +1,16 @@
 """Text survives every encoding that is read; everything else is refused with its place."""
 
 import codecs
+import io
+import re
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from penjing.core.errors import DataError
-from penjing.data.encodings import decode_bytes
+from penjing.data import encodings
+from penjing.data.encodings import decode_bytes, decode_stream
 
 SENTENCES = [
     "今天天气不错，我们去公园散步吧。",
@@ -152,3 +155,89 @@ def test_any_bytes_give_text_or_a_data_error(raw: bytes) -> None:
         return
     assert "\r" not in text
     text.encode("utf-8")  # no half characters
+
+
+TEXT = "我们的书，是一本好书。\n今天天气不错，我们去公园散步吧。\n人工智能是研究机器的科学。\n" * 3
+
+
+@pytest.mark.parametrize("stray", [b"\xff", b"\x80", b"\xb0"])
+@pytest.mark.parametrize("line", [0, 4])
+def test_gbk_with_a_stray_byte_names_the_line_and_the_byte(stray: bytes, line: int) -> None:
+    lines = TEXT.encode("gb18030").split(b"\n")
+    lines[line] = lines[line][:10] + stray + lines[line][10:]
+    raw = b"\n".join(lines)
+    at = len(b"\n".join(lines[:line])) + bool(line) + 10
+    with pytest.raises(
+        DataError, match=rf"old\.txt, line {line + 1}, byte (\d+): byte 0x"
+    ) as caught:
+        decode_bytes(raw, "old.txt")
+    said = re.search(r"byte (\d+)", str(caught.value))
+    assert said and abs(int(said[1]) - at) <= 4
+    assert "GB18030" in str(caught.value) and "data clean --repair" in str(caught.value)
+
+
+def test_utf16_of_han_alone_has_no_zero_byte_and_is_known_all_the_same() -> None:
+    text = "今天天气不错我们去公园散步吧这个是好的"
+    for encoding in ("utf-16-le", "utf-16-be"):
+        raw = text.encode(encoding)
+        assert b"\0" not in raw and decode_bytes(raw, "a.txt") == text
+
+
+def test_utf16_without_a_mark_that_is_cut_short() -> None:
+    raw = TEXT.encode("utf-16-le")[:-1]
+    with pytest.raises(DataError, match=rf"byte {len(raw) - 1}: damaged UTF-16-LE without a mark"):
+        decode_bytes(raw, "a.txt")
+
+
+def test_lines_of_utf16_are_counted_in_characters() -> None:
+    """The first byte of 上 is that of a line feed."""
+    raw = "上上上\n上海\n".encode("utf-16") + b"\x00\xd8"
+    with pytest.raises(DataError, match=r"a\.txt, line 3, byte 16: damaged UTF-16-LE"):
+        decode_bytes(raw, "a.txt")
+
+
+def test_small_letters_with_a_zero_byte_are_not_read_as_utf16() -> None:
+    """Every pair of them is a Han character in UTF-16."""
+    with pytest.raises(DataError, match=r"a\.txt, line 1, byte 15: a zero byte, in .* UTF-8"):
+        decode_bytes(b"some plain text\0 with a zero byte in it\n" * 9, "a.txt")
+
+
+def test_zero_bytes_in_a_text() -> None:
+    raw = b"plain text, line one\nline two\0 goes on here\nand line three\n"
+    with pytest.raises(DataError, match=r"a\.txt, line 2, byte 29: a zero byte, in .* UTF-8"):
+        decode_bytes(raw, "a.txt")
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encodings, "WHOLE", 64)
+    monkeypatch.setattr(encodings, "_CHUNK", 7)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be", "gb18030"]
+)
+def test_a_stream_gives_the_same_text(encoding: str) -> None:
+    raw = TEXT.replace("\n", "\r\n").encode(encoding)
+    pieces = list(decode_stream(io.BytesIO(raw), "a.txt"))
+    assert "".join(pieces) == decode_bytes(raw, "a.txt") == TEXT
+    assert len(pieces) > 10
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_stream_that_begins_with_ascii() -> None:
+    for encoding in ("utf-8", "latin-1"):
+        raw = b"plain\n" * 30 + "é\n".encode(encoding) * 3
+        if encoding == "utf-8":
+            assert "".join(decode_stream(io.BytesIO(raw), "a.txt")) == raw.decode()
+        else:
+            with pytest.raises(DataError, match=r"a\.txt, line 31, byte 180: byte 0xE9 is not UTF"):
+                list(decode_stream(io.BytesIO(raw), "a.txt"))
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_stream_that_is_damaged_far_inside() -> None:
+    raw = ("é\n" * 50).encode()
+    with pytest.raises(DataError, match=r"a\.txt, line 51, byte 150: damaged UTF-8"):
+        list(decode_stream(io.BytesIO(raw + b"\xff\n" + raw), "a.txt"))

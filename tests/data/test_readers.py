@@ -5,7 +5,9 @@ import gzip
 import io
 import json
 import sys
+import tracemalloc
 from pathlib import Path
+from unittest import mock
 
 import pyarrow
 import pytest
@@ -14,8 +16,10 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from penjing.core.errors import ConfigError, DataError
-from penjing.data.readers import READERS, read_documents
+from penjing.data import encodings, readers
+from penjing.data.readers import READERS, read_documents, stream_documents, stream_parts
 from penjing.data.rows import read_csv, read_jsonl, read_parquet
+from penjing.data.sources import find_sources
 
 row_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\ufeff"))
 
@@ -62,21 +66,21 @@ def test_a_file_without_extension_is_text(tmp_path: Path) -> None:
 @given(st.lists(row_text))
 def test_jsonl_round_trip(rows: list[str]) -> None:
     raw = "\n".join(json.dumps({"id": 1, "text": row}, ensure_ascii=False) for row in rows)
-    assert [doc.text for doc in read_jsonl(raw.encode(), "a.jsonl")] == rows
+    assert [doc.text for doc in read_jsonl(io.BytesIO(raw.encode()), "a.jsonl")] == rows
 
 
 @given(st.lists(row_text))
 def test_csv_round_trip(rows: list[str]) -> None:
     out = io.StringIO()
     csv.writer(out, quoting=csv.QUOTE_ALL).writerows([["id", "text"], *(["1", r] for r in rows)])
-    found = read_csv(out.getvalue().encode(), "a.csv")
+    found = read_csv(io.BytesIO(out.getvalue().encode()), "a.csv")
     assert [doc.text for doc in found] == rows
 
 
 @given(st.lists(row_text))
 def test_parquet_round_trip(rows: list[str]) -> None:
     raw = parquet_bytes({"id": list(range(len(rows))), "content": pyarrow.array(rows, "string")})
-    assert [doc.text for doc in read_parquet(raw, "a.parquet")] == rows
+    assert [doc.text for doc in read_parquet(io.BytesIO(raw), "a.parquet")] == rows
 
 
 def test_rows_know_their_line(tmp_path: Path) -> None:
@@ -163,7 +167,7 @@ def test_bad_files_say_where_and_why(
 def test_parquet_without_pyarrow_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DataError, match=r"pip install 'penjing\[parquet\]'"):
-        list(read_parquet(SAMPLES["parquet"], "a.parquet"))
+        list(read_parquet(io.BytesIO(SAMPLES["parquet"]), "a.parquet"))
 
 
 def test_a_missing_file_says_what_was_meant() -> None:
@@ -217,9 +221,73 @@ def test_empty_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.txt").write_text("hello")
 
-    def refuse(self: Path) -> bytes:
+    def refuse(self: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied", str(self))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(DataError, match=r"Cannot read .*a\.txt: Permission denied"):
         read_documents([tmp_path])
+
+
+@given(st.lists(st.text("ab\n人", max_size=120), max_size=12))
+def test_parts_make_up_the_text(chunks: list[str]) -> None:
+    text = "".join(chunks)
+    with mock.patch.object(readers, "PART", 50):
+        parts = list(readers._parts(iter(chunks), "a.txt"))
+    if not text.strip() and len(parts) <= 1:
+        assert not parts
+        return
+    assert "".join(part.text for part in parts) == text
+    assert [part.ends for part in parts] == [False] * (len(parts) - 1) + [True]
+    for part in parts[:-1]:
+        assert part.text.endswith("\n") or "\n" not in part.text[:-1]
+
+
+def test_a_source_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "PART", 1000)
+    monkeypatch.setattr(encodings, "WHOLE", 5000)
+    monkeypatch.setattr(encodings, "_CHUNK", 500)
+    text = "".join(f"line {n}, 第{n}行\n" for n in range(2000))
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    (source,) = next(find_sources([tmp_path / "a.txt"], READERS))
+    parts = list(stream_parts(source))
+    assert len(parts) > 20 and max(len(part.text) for part in parts[1:]) < 2000
+    assert "".join(part.text for part in parts) == text
+    assert [part.ends for part in parts] == [False] * (len(parts) - 1) + [True]
+    (whole,) = read_documents([tmp_path / "a.txt"])
+    assert whole.text == text
+
+
+def test_memory_does_not_grow_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "PART", 5_000)
+    monkeypatch.setattr(encodings, "WHOLE", 8_192)
+    monkeypatch.setattr(encodings, "_CHUNK", 2_048)
+    path, rows = tmp_path / "a.txt", tmp_path / "a.jsonl"
+    path.write_text("".join(f"line {n}, 第{n}行\n" for n in range(20_000)), encoding="utf-8")
+    rows.write_text("".join(f'{{"text": "row {n}"}}\n' for n in range(20_000)))
+    assert min(path.stat().st_size, rows.stat().st_size) > 400_000
+    for source in find_sources([path, rows], READERS):
+        tracemalloc.start()
+        for _ in stream_parts(source[0]):
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 150_000
+
+
+def test_rows_are_streamed(tmp_path: Path) -> None:
+    """A bad row is met when the reading comes to it, not before."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one"}\n{"text": "two"}\nno json\n')
+    documents = stream_documents([path])
+    assert [next(documents).text, next(documents).text] == ["one", "two"]
+    with pytest.raises(DataError, match=r"a\.jsonl, line 3: not JSON"):
+        next(documents)
+
+
+def test_one_line_of_megabytes(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "x" * 3_000_000}) + "\n")
+    (document,) = read_documents([tmp_path / "a.jsonl"])
+    assert len(document.text) == 3_000_000

@@ -17,6 +17,7 @@ from penjing.kernels import atomic
 from penjing.kernels.threads import SIZE, Team, await_pass, barrier, open_pass
 
 STEPS = 200
+NOTHING = np.zeros((0, 2), np.int64)  # to be fetched meanwhile
 
 
 @njit(nogil=True)
@@ -25,7 +26,7 @@ def pass_of_steps(words: int, leads: bool, counts: int) -> bool:
     if leads:
         me, team = 0, open_pass(words)
     else:
-        me = await_pass(words)
+        me = await_pass(words, NOTHING)
         if me == 0:
             return False
         team = atomic.load(words + SIZE)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ from tokenizers import models, pre_tokenizers
 
 from penjing.core.errors import StorageError, TokenizerError
 from penjing.generate.engine.request import prompt_ids
-from penjing.tokenizer import tokenizer as module
+from penjing.tokenizer import batching
 from penjing.tokenizer.alphabet import BYTE_TO_CHAR
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.splits import WORD_END, cut
@@ -51,8 +52,11 @@ def test_tricky_texts_come_back(lossless: Tokenizer, tricky: str) -> None:
 
 
 def test_the_training_text_comes_back(tokenizer: Tokenizer, corpus: list[str]) -> None:
+    """But for the white space and the control characters that WordPiece has no tokens for."""
+    lost = r"[\s\u200d]" if tokenizer.kind == "wordpiece" else r"(?!)"
     for text in corpus:
-        assert tokenizer.decode(tokenizer.encode(text)) == text
+        decoded = tokenizer.decode(tokenizer.encode(text))
+        assert re.sub(lost, "", decoded) == re.sub(lost, "", text)
 
 
 def test_batches_and_long_texts_are_encoded_as_if_whole(
@@ -63,8 +67,8 @@ def test_batches_and_long_texts_are_encoded_as_if_whole(
 ) -> None:
     tokenizer.save(tmp_path)
     oracle = plain(tmp_path)
-    monkeypatch.setattr(module, "_PIECE", 5)
-    monkeypatch.setattr(module, "_BATCH", 40)
+    monkeypatch.setattr(batching, "PIECE", 5)
+    monkeypatch.setattr(batching, "BATCH", 40)
     texts = [*corpus, "", "x", "\n\n".join(corpus), ""]
     expected = [e.ids for e in oracle.encode_batch(texts, add_special_tokens=False)]
     assert tokenizer.encode_batch(texts) == expected
@@ -77,7 +81,7 @@ def test_batches_and_long_texts_are_encoded_as_if_whole(
 def test_a_long_line_is_encoded_in_pieces(bpe: Tokenizer, text: str) -> None:
     """Memory: an encoding takes some 200 bytes a token, and a file may be one line."""
     pieces = [ids for ids, _ in bpe.encode_pieces([text])]
-    assert len(pieces) == -(-len(text) // module._PIECE)
+    assert len(pieces) == -(-len(text) // batching.PIECE)
     assert [id for ids in pieces for id in ids] == tokenizers.Tokenizer.from_str(bpe.text).encode(
         text
     ).ids
@@ -96,8 +100,9 @@ def test_special_tokens_in_a_text_stay_text_unless_asked(tokenizer: Tokenizer) -
     a, b = tokenizer.encode("a"), tokenizer.encode("b")
     ids = tokenizer.encode(f"a{END}b", allow_special=True)
     assert ids == [*a, end, *b]
-    assert tokenizer.decode(ids) == "ab"
-    assert tokenizer.decode(ids, skip_special=False) == f"a{END}b"
+    space = " " * (tokenizer.kind == "wordpiece")
+    assert tokenizer.decode(ids) == f"a{space}b"
+    assert tokenizer.decode(ids, skip_special=False) == f"a{space}{END}{space}b"
 
 
 def foreign(
@@ -148,7 +153,7 @@ def test_long_texts_have_the_ids_that_they_have_whole(
     oracle.encode_special_tokens = True
     expected = oracle.encode(LONG, add_special_tokens=False).ids
     for size in (3, 5, 8):
-        monkeypatch.setattr(module, "_PIECE", size)
+        monkeypatch.setattr(batching, "PIECE", size)
         assert tokenizer.encode(LONG) == expected
 
 
@@ -162,7 +167,7 @@ def test_added_tokens_in_a_text_stay_text_though_they_are_not_special(bpe: Token
 
 
 def test_pieces_join_to_the_ids(bpe: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PIECE", 5)
+    monkeypatch.setattr(batching, "PIECE", 5)
     pieces = list(bpe.encode_pieces(["", LONG, "x"]))
     assert len(pieces) > 10 and sum(is_last for _, is_last in pieces) == 3
     assert [i for ids, _ in pieces for i in ids] == bpe.encode(LONG + "x")
@@ -285,7 +290,10 @@ def test_ids_that_are_not_there(tokenizer: Tokenizer, id: int) -> None:
         (b'{"model": {"type": "BPE"', "not JSON"),
         (b"[1, 2]", 'no "model"'),
         (b'{"architectures": ["Qwen3ForCausalLM"]}', 'no "model"'),
-        (b'{"model": {"type": "Nonsense"}}', "not a tokenizer.json"),
+        (
+            b'{"model": {"type": "Nonsense"}}',
+            r"tokenizer\.json, line 1: .* knows no model 'Nonsense'",
+        ),
         (b"\xff\xfe\x00", "cannot be read"),
     ],
 )

@@ -7,9 +7,10 @@ import torch
 
 from penjing.formats.gguf.checkpoint import GgufCheckpoint
 from penjing.formats.gguf.writer import write_gguf
-from penjing.model.checkpoint import Checkpoint, Lineage, save_checkpoint
+from penjing.model.checkpoint import Checkpoint, Lineage
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
+from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.train import train_tokenizer
 from penjing.train.config import PretrainConfig, StartConfig

@@ -25,6 +25,8 @@ def indented(text: str, margin: str = "  ") -> str:
 
 def text_width(text: str) -> int:
     """Columns of a terminal: a wide character takes two, a combining one none."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
         for c in text

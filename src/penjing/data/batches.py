@@ -3,14 +3,17 @@
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from penjing.core.errors import DataError
 from penjing.core.types import Document
+from penjing.data.shards.index import SplitIndex
+from penjing.data.shards.reading import ShardedIds
 
 IGNORED = -100  # a target that takes no part in the loss (torch's own default)
 
@@ -21,7 +24,7 @@ class Encoder(Protocol):
     @property
     def eos_id(self) -> int | None: ...
 
-    def encode_pieces(self, texts: Iterable[str], /) -> Iterator[tuple[Sequence[int], bool]]: ...
+    def encode_arrays(self, texts: Iterable[str], /) -> Iterator[tuple[NDArray[Any], bool]]: ...
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,43 @@ class Batch:
     targets: Tensor  # (B, T) int64; -100 is ignored
 
 
+class Ids(Protocol):
+    """A row of ids, in memory (a tensor) or on a disk; slices and windows of it are tensors."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: slice | Tensor, /) -> Tensor: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+
+class StoredIds:
+    """The ids of a split of shards: what is read becomes a tensor, and nothing else is there."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, ids: ShardedIds) -> None:
+        self._ids = ids
+        self.sha256 = ids.sha256
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, index: slice | Tensor, /) -> Tensor:
+        """int64, whatever the type on the disk; a slice has step 1."""
+        if isinstance(index, slice):
+            found = self._ids.read(*index.indices(len(self))[:2])
+        else:
+            found = self._ids.take(index.numpy())
+        return torch.from_numpy(found.astype(np.int64))
+
+
 @dataclass(frozen=True)
 class Tokens:
     """A text as one row of ids, each document followed by the end token if there is one."""
 
-    ids: Tensor  # (N,) int64
+    ids: Ids  # (N,) int64
     n_bytes: int  # of the text, in UTF-8; the end tokens count nothing
     n_documents: int
 
@@ -44,12 +79,24 @@ class Tokens:
 def encode_documents(documents: Sequence[Document], tokenizer: Encoder) -> Tokens:
     """The documents' ids, one after another."""
     end = [] if tokenizer.eos_id is None else [tokenizer.eos_id]
-    ids = array("q")  # int64; a Python list takes 36 bytes an id
-    for piece, is_last in tokenizer.encode_pieces(doc.text for doc in documents):
-        ids.extend(piece)
+    ids = array("q")  # int64, and it grows in place
+    for piece, is_last in tokenizer.encode_arrays(doc.text for doc in documents):
+        ids.frombytes(piece.astype(np.int64).tobytes())
         ids.extend(end if is_last else ())
     n_bytes = sum(len(doc.text.encode("utf-8")) for doc in documents)
     return Tokens(torch.from_numpy(np.asarray(ids)), n_bytes, len(documents))
+
+
+def stored_tokens(ids: ShardedIds, split: SplitIndex) -> Tokens:
+    """A split of shards, as `encode_documents` would make it of the text."""
+    return Tokens(StoredIds(ids), split.bytes, split.documents)
+
+
+def content(tokens: Tokens) -> bytes:
+    """What a hash of the ids is made of: the ids; of those in shards, the hash that is known."""
+    if isinstance(tokens.ids, StoredIds):
+        return bytes.fromhex(tokens.ids.sha256)
+    return tokens.ids[:].numpy().tobytes()
 
 
 class Windows(Protocol):
@@ -174,11 +221,11 @@ def windows(tokens: Tokens, context_length: int, batch_size: int) -> Iterator[Ba
             f"The validation text has {n + 1} tokens; at least 2 are needed. "
             "Add text, or raise validation_fraction."
         )
-    rows = -(-n // context_length)
-    inputs = tokens.ids.new_zeros(rows * context_length)
-    targets = tokens.ids.new_full((rows * context_length,), IGNORED)
-    inputs[:n] = tokens.ids[:-1]
-    targets[:n] = tokens.ids[1:]
-    for start in range(0, rows * context_length, batch_size * context_length):
-        part = slice(start, start + batch_size * context_length)
-        yield Batch(inputs[part].view(-1, context_length), targets[part].view(-1, context_length))
+    for start in range(0, n, batch_size * context_length):
+        ids = tokens.ids[start : start + batch_size * context_length + 1]
+        count = len(ids) - 1
+        rows = -(-count // context_length)
+        inputs = ids.new_zeros(rows * context_length)
+        targets = ids.new_full((rows * context_length,), IGNORED)
+        inputs[:count], targets[:count] = ids[:-1], ids[1:]
+        yield Batch(inputs.view(rows, context_length), targets.view(rows, context_length))

@@ -5,10 +5,13 @@ a byte order mark, UTF-16 and GB18030 when the text that comes out is plainly te
 """
 
 import codecs
-import re
-from collections import Counter
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
 
 from penjing.core.errors import DataError
+from penjing.data.damage import is_chinese, is_sparse, is_usual, stray_byte
 
 _MARKS = (  # the mark of UTF-32 LE begins with that of UTF-16 LE: the longer ones come first
     (codecs.BOM_UTF8, "utf-8"),
@@ -17,112 +20,218 @@ _MARKS = (  # the mark of UTF-32 LE begins with that of UTF-16 LE: the longer on
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_UTF16 = ("utf-16-le", "utf-16-be")
+WHOLE = 16 * 2**20  # bytes: files below are recognised as a whole, larger ones by so much of them
+_CHUNK = 2**20
 
-# The commonest characters of Chinese, modern and classical, simplified and traditional. In any
-# Chinese text they are a third of all; in other encodings read as GB18030, next to none.
-_COMMON = re.compile(
-    "[的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过"
-    "发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前"
-    "開無何此與為這個們來國說時會對於著過發後種經現當沒動進樣裡間雲風山月日春花秋水長空者乎矣曰言"
-    "，。、？！：；“”《》「」（）]"
-)
-# Han, its punctuation and its numbers; no kana, which is how Japanese EUC gives itself away.
-_CHINESE = re.compile(
-    r"[\u00b0-\u00b7\u00d7\u2010-\u203f\u2100-\u24ff\u3000-\u303f\u3400-\u9fff\ufe50-\ufe6f"
-    r"\uff01-\uff5e\U00020000-\U0003ffff]"
-)
-_WIDE_RUN = re.compile(r"[^\x00-\x7f]{2,}")
-# ASCII, Latin, Greek, Cyrillic, general punctuation, CJK and Hangul: nearly all of nearly any text.
-_USUAL = re.compile(
-    r"[\t\n\r -~\u00a0-\u024f\u0370-\u052f\u2010-\u2027\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3"
-    r"\uff01-\uff5e]"
-)
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a file some bytes begin: after so many bytes and lines."""
+
+    source: str
+    n_bytes: int = 0
+    n_lines: int = 0
+
+    def of(self, raw: bytes, offset: int, encoding: str = "utf-8") -> str:
+        """`name, line 3, byte 57`, of an offset in the bytes that begin here."""
+        place = self.after(raw[:offset], encoding)
+        return f"{self.source}, line {place.n_lines + 1}, byte {place.n_bytes}"
+
+    def after(self, raw: bytes, encoding: str = "utf-8") -> "Place":
+        """Where the bytes that follow `raw` begin."""
+        wide = encoding.startswith(("utf-16", "utf-32"))  # where a byte 10 may be part of 上
+        text = raw.decode(encoding, "ignore").encode("utf-8") if wide else raw
+        return Place(self.source, self.n_bytes + len(raw), self.n_lines + text.count(b"\n"))
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A text, and how it was encoded."""
+
+    text: str  # line ends as they were
+    encoding: str  # Python's name
+    mark: int  # bytes of the byte order mark, 0 without
 
 
 def decode_bytes(raw: bytes, source: str) -> str:
-    """The text of a file, with "\\n" at line ends and no byte order mark.
+    r"""The text of a file, with "\n" at line ends and no byte order mark.
 
     Args:
         raw: the whole file.
         source: its name, for errors.
 
     Raises:
-        DataError: it is binary, or in an encoding that cannot be known for certain.
+        DataError: it is binary, damaged, or in an encoding that cannot be known for certain.
     """
-    for mark, encoding in _MARKS:
-        if raw.startswith(mark):
-            return _newlines(_strict(raw, encoding, source, skip=len(mark)))
-    if b"\0" in raw:
-        return _newlines(_utf16(raw, source))
-    try:
-        return _newlines(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        chinese = _gb18030(raw)
-        if chinese is None:
-            raise DataError(
-                f"{_place(raw, error.start, source)}: byte 0x{raw[error.start]:02X} is not UTF-8, "
-                "and no other encoding is certain (a few words are too little to know GB18030 by). "
-                "If you know which it is, convert the text first: iconv -f ENCODING -t UTF-8"
-            ) from error
-        return _newlines(chinese)
-
-
-def _newlines(text: str) -> str:
+    text = recognise(raw, Place(source)).text
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _strict(raw: bytes, encoding: str, source: str, *, skip: int = 0) -> str:
-    try:
-        return raw[skip:].decode(encoding)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{_place(raw, skip + error.start, source)}: damaged {encoding.upper()}, "
-            f"{error.reason}. Save the file again as UTF-8."
-        ) from error
+def decode_stream(file: BinaryIO, source: str) -> Iterator[str]:
+    """The same text piece by piece, in memory that does not grow with the file.
 
+    A file above 16 MiB is recognised by its first 16 MiB, or, where these are ASCII alone, by the
+    first MiB that is not.
 
-def _utf16(raw: bytes, source: str) -> str:
-    """UTF-16 without a mark, if just one byte order gives text."""
-    texts = []
-    for encoding in ("utf-16-le", "utf-16-be"):
+    Raises:
+        DataError: as `decode_bytes`; of a large file, once the reading comes to the place.
+    """
+    head = file.read(WHOLE)
+    if len(head) < WHOLE:
+        if head:
+            yield decode_bytes(head, source)
+        return
+    place = Place(source)
+    known = recognise(head, place, final=False)
+    decoder = _Decoder(known.encoding)
+    raw, skip, ascii_only = head, known.mark, known.encoding == "utf-8"
+    while raw:
+        following = file.read(_CHUNK)
         try:
-            text = raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if _share(Counter(text), _USUAL) >= 0.98:
-            texts.append(text)
-    if len(texts) == 1:
-        return texts[0]
-    raise DataError(
-        f"{_place(raw, raw.index(0), source)}: a zero byte; this is a binary file, not text. "
+            yield decoder.decode(raw[skip:], final=not following)
+        except UnicodeDecodeError as error:
+            if not ascii_only or decoder.encoding != "utf-8":
+                at = _start(error, raw)
+                raise _damaged(raw, at, place, decoder.encoding, error) from error
+            encoding = recognise(raw, place, final=not following).encoding
+            decoder = _Decoder(encoding)
+            yield decoder.decode(raw, final=not following)
+        ascii_only = ascii_only and raw[skip:].isascii()
+        place, raw, skip = place.after(raw, decoder.encoding), following, 0
+
+
+class _Decoder:
+    """Decodes piece after piece; line ends become line feeds."""
+
+    def __init__(self, encoding: str) -> None:
+        self.encoding = encoding
+        inner = codecs.getincrementaldecoder(encoding)("strict")
+        self._decoder = io.IncrementalNewlineDecoder(inner, translate=True)
+
+    def decode(self, raw: bytes, *, final: bool) -> str:
+        return self._decoder.decode(raw, final=final)
+
+
+def recognise(raw: bytes, place: Place, *, final: bool = True) -> Recognised:
+    """The text of some bytes, if its encoding is certain.
+
+    Args:
+        raw: a file, or the beginning of one.
+        place: where `raw` begins, for errors.
+        final: whether the file ends with `raw`; else its last character may be cut.
+
+    Raises:
+        DataError: it is not certain, or the bytes are damaged.
+    """
+    for mark, encoding in _MARKS:
+        if place.n_bytes == 0 and raw.startswith(mark):
+            try:
+                text = _decode(raw[len(mark) :], encoding, final)
+            except UnicodeDecodeError as error:
+                raise _damaged(raw, len(mark) + error.start, place, encoding, error) from error
+            return Recognised(text, encoding, len(mark))
+    if b"\0" in raw:
+        return _with_zeros(raw, place, final)
+    try:
+        return Recognised(_decode(raw, "utf-8", final), "utf-8", 0)
+    except UnicodeDecodeError as error:
+        found = _chinese(raw, final)
+        if found is None:
+            raise _not_utf8(raw, error, place) from error
+        return found
+
+
+def _decode(raw: bytes, encoding: str, final: bool) -> str:
+    return codecs.getincrementaldecoder(encoding)("strict").decode(raw, final)
+
+
+def _attempt(raw: bytes, encoding: str, final: bool) -> str | None:
+    try:
+        return _decode(raw, encoding, final)
+    except UnicodeDecodeError:
+        return None
+
+
+def _chinese(raw: bytes, final: bool) -> Recognised | None:
+    """GB18030, or UTF-16 of Han characters alone, if the text is plainly Chinese."""
+    for encoding in ("gb18030", *_UTF16):
+        text = _attempt(raw, encoding, final)
+        if text is not None and is_chinese(text):
+            return Recognised(text, encoding, 0)
+    return None
+
+
+def _with_zeros(raw: bytes, place: Place, final: bool) -> Recognised:
+    """UTF-16 without a mark, if just one byte order gives text.
+
+    Pairs of small letters are Han in UTF-16: bytes that are UTF-8 but for a few zeros are not it.
+    """
+    if is_sparse(raw):
+        raise _zero_byte(raw, place)
+    texts = [(encoding, _attempt(raw, encoding, final)) for encoding in _UTF16]
+    found = [(encoding, text) for encoding, text in texts if text and is_usual(text)]
+    if len(found) == 1:
+        encoding, text = found[0]
+        return Recognised(text, encoding, 0)
+    raise _zero_byte(raw, place)
+
+
+def _zero_byte(raw: bytes, place: Place) -> DataError:
+    """What a zero byte in a file means, that is not plainly UTF-16."""
+    at = raw.index(0)
+    if is_sparse(raw):
+        return DataError(
+            f"{place.of(raw, at)}: a zero byte, in a text that is UTF-8 otherwise "
+            f"({raw.count(0):,} of them). `penjing data clean --repair` takes them out."
+        )
+    for encoding in _UTF16:
+        if is_usual(raw.decode(encoding, "ignore")):
+            error = _first_error(raw, encoding)
+            if error is not None:
+                return _damaged(raw, error.start, place, encoding, error, " without a mark")
+    return DataError(
+        f"{place.of(raw, at)}: a zero byte; this is a binary file, not text. "
         "If it is text in UTF-16, save it again as UTF-8."
     )
 
 
-def _gb18030(raw: bytes) -> str | None:
-    """The text, if it is Chinese. Bytes of many encodings decode as GB18030; few as Chinese."""
-    try:
-        text = raw.decode("gb18030")
-    except UnicodeDecodeError:
-        return None
-    wide = Counter({char: n for char, n in Counter(text).items() if char > "\x7f"})
-    # A lone é and the letter after it make one Han character between letters; and in a few words
-    # of any language, the same one or two may happen to be common.
-    side_by_side = sum(map(len, _WIDE_RUN.findall(text)))
-    chinese = (
-        _share(wide, _CHINESE) >= 0.97
-        and _share(wide, _COMMON) >= 0.12
-        and sum(1 for char in wide if _COMMON.match(char)) >= 6
-        and side_by_side >= wide.total() / 2
+def _not_utf8(raw: bytes, error: UnicodeDecodeError, place: Place) -> DataError:
+    """Which byte is at fault: the one that no character of the likeliest encoding holds."""
+    at = stray_byte(raw)
+    if at is not None:
+        return DataError(
+            f"{place.of(raw, at)}: byte 0x{raw[at]:02X} belongs to no character; the text around "
+            "it is Chinese in GB18030 (GBK). Mend that place, or let "
+            "`penjing data clean --repair` leave out what is damaged."
+        )
+    return DataError(
+        f"{place.of(raw, error.start)}: byte 0x{raw[error.start]:02X} is not UTF-8, "
+        "and no other encoding is certain (a few words are too little to know GB18030 by). "
+        "If you know which it is, convert the text first: iconv -f ENCODING -t UTF-8"
     )
-    return text if chinese else None
 
 
-def _share(counts: Counter[str], kind: re.Pattern[str]) -> float:
-    """The part of the characters that are of a kind."""
-    return sum(n for char, n in counts.items() if kind.match(char)) / counts.total()
+def _first_error(raw: bytes, encoding: str) -> UnicodeDecodeError | None:
+    try:
+        raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        return error
+    return None
 
 
-def _place(raw: bytes, offset: int, source: str) -> str:
-    line = raw.count(b"\n", 0, offset) + 1
-    return f"{source}, line {line}, byte {offset}"
+def _start(error: UnicodeDecodeError, raw: bytes) -> int:
+    """Where in `raw` an incremental decoder stopped: it may have kept bytes from before."""
+    kept = len(error.object) - len(raw)
+    return max(0, error.start - max(0, kept))
+
+
+def _damaged(
+    raw: bytes, offset: int, place: Place, encoding: str, error: UnicodeDecodeError, form: str = ""
+) -> DataError:
+    where = place.of(raw, min(offset, len(raw)), encoding)
+    return DataError(
+        f"{where}: damaged {encoding.upper()}{form}, {error.reason}. "
+        "Save the file again as UTF-8, or let `penjing data clean --repair` leave out what is "
+        "damaged."
+    )

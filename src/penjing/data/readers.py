@@ -1,25 +1,30 @@
-"""The user's own text: files by extension, folders, standard input, and package corpora by name."""
+"""The user's own text as documents: all at once, one after the other, or in parts of large ones."""
 
 import gzip
+import io
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from penjing.core.errors import DataError
 from penjing.core.events import Listener
-from penjing.core.table import Table, suggest
+from penjing.core.table import Table
 from penjing.core.types import Document
-from penjing.data.corpora import CORPORA, load_corpus
-from penjing.data.encodings import decode_bytes
+from penjing.data.corpora import load_corpus
+from penjing.data.encodings import decode_stream
 from penjing.data.rows import read_csv, read_jsonl, read_parquet, read_tsv
+from penjing.data.sources import Source, extension, find_sources
 
-Reader = Callable[[bytes, str], Iterator[Document]]  # (the whole file, its name) -> documents
+Reader = Callable[[BinaryIO, str], Iterator[Document]]  # (a file, its name) -> documents
 
 
-def read_text(raw: bytes, source: str) -> Iterator[Document]:
+def read_text(file: BinaryIO, source: str) -> Iterator[Document]:
     """The whole file is one document."""
-    yield Document(decode_bytes(raw, source), source)
+    yield Document("".join(decode_stream(file, source)), source)
 
 
 _PLAIN = [
@@ -41,114 +46,128 @@ READERS: Table[Reader] = Table(
 )
 
 
+@dataclass(frozen=True)
+class Part:
+    """A document, or the next part of one that is too large to be held at once."""
+
+    text: str
+    source: str
+    ends: bool = True  # whether the document ends here
+
+
 def read_documents(
     sources: Sequence[str | Path], *, listener: Listener | None = None
 ) -> list[Document]:
     """All documents of the sources, in order; those without any text are left out.
 
-    A source is a file (`.gz` too), a folder (every file of a known type in it, sorted by name;
-    hidden ones are skipped), "-" for standard input, or a package corpus: "corpus:tang" or just
-    "tang" (for a file of that name, write "./tang").
+    What a source can be, `find_sources` says.
 
     Raises:
         DataError: something is missing, unreadable, not text, or there is no text at all.
         ConfigError: "corpus:..." with an unknown name.
     """
+    return list(stream_documents(sources, listener=listener))
+
+
+def stream_documents(
+    sources: Sequence[str | Path], *, listener: Listener | None = None
+) -> Iterator[Document]:
+    """The same documents one after the other, in the memory of the largest of them.
+
+    Raises:
+        DataError, ConfigError: as `read_documents`, once the reading comes to it.
+    """
+    for name, found in zip(sources, find_sources(sources, READERS), strict=True):
+        some = False
+        for source in found:
+            for document in _documents(source, listener):
+                if document.text.strip():
+                    some = True
+                    yield document
+        if not some:
+            raise DataError(f"{'Standard input' if str(name) == '-' else name} holds no text.")
     if not sources:
-        raise DataError("No text was named: give a file, a folder, - or a corpus.")
-    documents: list[Document] = []
-    for source in sources:
-        found = [doc for doc in _read_source(source, listener) if doc.text.strip()]
-        if not found:
-            name = "Standard input" if str(source) == "-" else source
-            raise DataError(f"{name} holds no text.")
-        documents += found
-    return documents
+        next(find_sources(sources, READERS))
 
 
-def _read_source(source: str | Path, listener: Listener | None) -> Iterator[Document]:
-    name = str(source)
-    if isinstance(source, str) and (name.startswith("corpus:") or name in CORPORA):
-        yield from load_corpus(name.removeprefix("corpus:"), listener=listener)
-    elif name == "-":
-        yield from read_text(sys.stdin.buffer.read(), "standard input")
+def stream_parts(
+    source: Source, *, content: bytes | None = None, listener: Listener | None = None
+) -> Iterator[Part]:
+    """One source in flat memory: a plain text above a MiB comes in parts, cut at line ends.
+
+    The parts of a document make up its text; a line is cut only where it alone is longer.
+    Documents without any text are left out, but for parts of larger ones.
+
+    Args:
+        content: read this in place of the file.
+
+    Raises:
+        DataError, CorpusError: it cannot be read.
+    """
+    if source.corpus:
+        yield from _as_parts(iter(load_corpus(source.name, listener=listener)))
+    elif source.path is None:
+        yield from _parts(decode_stream(sys.stdin.buffer, source.name), source.name)
     else:
-        yield from _read_path(Path(source))
+        reader = reader_of(source.path)
+        with opened(source.path) if content is None else io.BytesIO(content) as file:
+            if reader is read_text:
+                yield from _parts(decode_stream(file, source.name), source.name)
+            else:
+                yield from _as_parts(reader(file, source.name))
 
 
-def _read_path(path: Path) -> Iterator[Document]:
-    try:
-        path = path.expanduser()
-        files = _files_in(path) if path.is_dir() else [path] if path.exists() else []
-    except (OSError, RuntimeError) as error:  # RuntimeError: ~name without such a user
-        reason = str(getattr(error, "strerror", error)).rstrip(".")
-        raise DataError(f"Cannot read {path}: {reason}.") from error
-    if not files:
-        raise DataError(
-            f"There is no file or folder {path}, nor a corpus of that name."
-            f"{suggest(str(path), list(CORPORA))}"
-        )
-    for file in files:
-        yield from _read_file(file, _reader_for(file))
+def _as_parts(documents: Iterator[Document]) -> Iterator[Part]:
+    for document in documents:
+        if document.text.strip():
+            yield Part(document.text, document.source)
 
 
-def _extension(path: Path) -> str:
-    """In small letters, without the dot; a closing .gz does not count."""
-    suffixes = [suffix.lstrip(".").lower() for suffix in path.suffixes]
-    if suffixes[-1:] == ["gz"]:
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
+PART = 2**20  # characters, about, of a part
 
 
-def _reader_for(path: Path) -> Reader:
+def _parts(chunks: Iterator[str], source: str) -> Iterator[Part]:
+    held, length, whole = [], 0, True
+    for piece in (chunk[n : n + PART] for chunk in chunks for n in range(0, len(chunk), PART)):
+        held.append(piece)
+        length += len(piece)
+        if length > PART:
+            text = "".join(held)
+            end = text.rfind("\n", 0, -1) + 1 or len(text) - 1
+            yield Part(text[:end], source, ends=False)
+            held, length, whole = [text[end:]], len(text) - end, False
+    text = "".join(held)
+    if not whole or text.strip():
+        yield Part(text, source)
+
+
+def _documents(source: Source, listener: Listener | None) -> Iterator[Document]:
+    if source.corpus:
+        yield from load_corpus(source.name, listener=listener)
+    elif source.path is None:
+        yield from read_text(sys.stdin.buffer, source.name)
+    else:
+        with opened(source.path) as file:
+            yield from reader_of(source.path)(file, source.name)
+
+
+def reader_of(path: Path) -> Reader:
     """A file without an extension is taken for plain text: it was named by hand."""
-    extension = _extension(path)
-    if extension in READERS or not extension:
-        return READERS[extension or "txt"]
-    raise DataError(
-        f"{path}: files of type .{extension} are not read. If it is plain text, rename it to .txt. "
-        f"Known: {', '.join(READERS)}."
-    )
+    return READERS[extension(path) or "txt"]
 
 
-def _read_file(path: Path, reader: Reader) -> Iterator[Document]:
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, unpacked if need be.
+
+    Raises:
+        DataError: it cannot be read, or unpacked.
+    """
+    zipped = path.suffix.lower() == ".gz"
     try:
-        raw = path.read_bytes()
-        if path.suffix.lower() == ".gz":
-            raw = gzip.decompress(raw)
+        with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+            yield file  # type: ignore[misc]
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is a damaged gzip file ({error}).") from error
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}.") from error
-    yield from reader(raw, str(path))
-
-
-def _files_in(root: Path) -> list[Path]:
-    """Every file of a known type below `root`, sorted; links to folders above end there."""
-    files: list[Path] = []
-    others: set[str] = set()
-    seen: set[Path] = set()
-
-    def visit(folder: Path) -> None:
-        real = folder.resolve()
-        if real in seen:
-            return
-        seen.add(real)
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith("."):
-                continue
-            if path.is_dir():
-                visit(path)
-            elif path.is_file() and _extension(path) in READERS:
-                files.append(path)
-            else:
-                others.add(f"*{path.suffix}" if path.suffix else path.name)
-
-    visit(root)
-    if not files:
-        there = ", ".join(sorted(others)[:10]) or "nothing"
-        raise DataError(
-            f"The folder {root} has no file to read; there is {there}. Known types: "
-            f"{', '.join(READERS)}."
-        )
-    return files

@@ -1,22 +1,21 @@
 """Files of rows: jsonl, csv and parquet. Each row is a document, its text in one column."""
 
 import csv
-import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
 
 from penjing.core.errors import DataError
 from penjing.core.types import Document
-from penjing.data.encodings import decode_bytes
+from penjing.data.encodings import decode_stream
 
 TEXT_FIELDS = ("text", "content")  # where a row's text is looked for, in this order
 _EXAMPLE = '{"text": "..."}'
 
 
-def read_jsonl(raw: bytes, source: str) -> Iterator[Document]:
+def read_jsonl(file: BinaryIO, source: str) -> Iterator[Document]:
     """One JSON object a line, its text in `text` or `content`; empty lines are skipped."""
-    for number, line in enumerate(decode_bytes(raw, source).split("\n"), start=1):
+    for number, line in enumerate(_lines(decode_stream(file, source)), start=1):
         if not line.strip():
             continue
         try:
@@ -28,19 +27,19 @@ def read_jsonl(raw: bytes, source: str) -> Iterator[Document]:
         yield Document(_text_of(row, f"{source}, line {number}"), f"{source}:{number}")
 
 
-def read_csv(raw: bytes, source: str) -> Iterator[Document]:
+def read_csv(file: BinaryIO, source: str) -> Iterator[Document]:
     """A row is a document; the first line names the columns, one of them `text` or `content`."""
-    return _read_separated(raw, source, ",")
+    return _read_separated(file, source, ",")
 
 
-def read_tsv(raw: bytes, source: str) -> Iterator[Document]:
+def read_tsv(file: BinaryIO, source: str) -> Iterator[Document]:
     """As csv, with tabs between the columns."""
-    return _read_separated(raw, source, "\t")
+    return _read_separated(file, source, "\t")
 
 
-def _read_separated(raw: bytes, source: str, delimiter: str) -> Iterator[Document]:
+def _read_separated(file: BinaryIO, source: str, delimiter: str) -> Iterator[Document]:
     csv.field_size_limit(2**31 - 1)  # the module's own limit is 128 KB, less than a book
-    text = io.StringIO(decode_bytes(raw, source))
+    text = _lines(decode_stream(file, source))
     rows = csv.DictReader(text, delimiter=delimiter, strict=True)
     line = 1
     try:
@@ -55,7 +54,7 @@ def _read_separated(raw: bytes, source: str, delimiter: str) -> Iterator[Documen
         raise DataError(f"{source}, line {line}: not a row of csv ({error}).") from error
 
 
-def read_parquet(raw: bytes, source: str) -> Iterator[Document]:
+def read_parquet(file: BinaryIO, source: str) -> Iterator[Document]:
     """A row is a document; its text is in the column `text` or `content`; null rows are skipped."""
     try:
         import pyarrow
@@ -65,10 +64,10 @@ def read_parquet(raw: bytes, source: str) -> Iterator[Document]:
             f"{source}: reading parquet needs pyarrow. Install it: pip install 'penjing[parquet]'"
         ) from error
     try:
-        file = parquet.ParquetFile(pyarrow.BufferReader(raw))
-        column = _text_column(file.schema_arrow.names, source)
+        table = parquet.ParquetFile(file)
+        column = _text_column(table.schema_arrow.names, source)
         row = 0
-        for batch in file.iter_batches(columns=[column]):
+        for batch in table.iter_batches(batch_size=1024, columns=[column]):
             for text in batch.column(0).to_pylist():
                 row += 1
                 if text is not None:
@@ -77,6 +76,20 @@ def read_parquet(raw: bytes, source: str) -> Iterator[Document]:
                     )
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{source}: not a readable parquet file ({error}).") from error
+
+
+def _lines(chunks: Iterable[str]) -> Iterator[str]:
+    """Lines with their ends, however long, of a text that comes piece by piece."""
+    begun: list[str] = []
+    for chunk in chunks:
+        *whole, rest = chunk.split("\n")
+        for line in whole:
+            yield f"{''.join(begun)}{line}\n"
+            begun.clear()
+        if rest:
+            begun.append(rest)
+    if begun:
+        yield "".join(begun)
 
 
 def _text_column(columns: Sequence[str], where: str) -> str:

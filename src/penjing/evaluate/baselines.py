@@ -46,7 +46,7 @@ def baselines(training: Tokens, validation: Tokens, vocab_size: int) -> Baseline
         DataError: fewer than two validation tokens.
     """
     check_tokens(validation)
-    seen, ids = training.ids[:COUNTED].numpy(force=True), validation.ids.numpy(force=True)
+    seen, ids = training.ids[:COUNTED].numpy(force=True), validation.ids[:].numpy(force=True)
     n_targets = len(ids) - 1
     totals = [n_targets * math.log(vocab_size)]
     totals += [-float(np.log(p).sum()) for p in ngram_probabilities(seen, ids, vocab_size)]

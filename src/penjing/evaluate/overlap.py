@@ -23,7 +23,7 @@ def overlap(training: Tokens, validation: Tokens) -> float:
     ("Deduplicating Training Data Makes Language Models Better") use 50 tokens of English, about 200
     bytes. Runs are compared by 64-bit hashes.
     """
-    ids = validation.ids.numpy(force=True)
+    ids = validation.ids[:].numpy(force=True)
     bytes_per_token = validation.n_bytes / max(1, len(ids))
     doublings = max(1, math.ceil(math.log2(PASSAGE_BYTES / max(bytes_per_token, 0.1))))
     length = 2**doublings

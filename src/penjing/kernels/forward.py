@@ -115,7 +115,7 @@ def run(_isa, words, leads, model, work):
     if leads:
         me, team = 0, open_pass(words)
     else:
-        me = await_pass(words)
+        me = await_pass(words, model.ahead)
         if me == 0:
             return False
         team = atomic.load(words + SIZE)

@@ -37,6 +37,7 @@ N_LINES = 8
 COUNT = 1 << 16
 SPINS = 60  # pauses before a waiting thread gives way: about a microsecond
 LOOKS = 20_000  # looks at the gate, giving way between them: some milliseconds
+AT_ONCE = 512  # bytes that are fetched between two looks
 COMING = 400  # looks for workers that were just called
 
 # (address of the words, whether this thread opens the pass) -> whether there was a pass
@@ -102,14 +103,25 @@ def open_pass(words):
 
 
 @part
-def await_pass(words):
-    """A worker waits at the gate -> its number in the pass that opened, or 0: none did."""
+def await_pass(words, ahead):
+    """A worker waits at the gate -> its number in the pass that opened, or 0: none did.
+
+    `ahead`, (n, 2): addresses and bytes of what the pass will read first. Meanwhile it is fetched,
+    into the cache that all share.
+    """
     now = atomic.add(words + GATE, 1) // COUNT
-    looks = 0
+    looks = part = fetched = 0
     while True:
         gate = atomic.load(words + GATE)
         if gate // COUNT != now:
             return atomic.add(words + TICKET, 1)
+        if part < len(ahead):
+            for line in range(fetched, fetched + AT_ONCE, LINE):
+                prefetch(ahead[part, 0] + line)
+            fetched += AT_ONCE
+            if fetched >= ahead[part, 1]:
+                part, fetched = part + 1, 0
+            continue
         looks += 1
         if looks < SPINS:
             atomic.pause()

@@ -41,7 +41,7 @@ def grouped_bar_chart(
     """
     keys = [Key(name, n % 8) for n, name in enumerate(groups)]
     named = [key for key in keys if key.label]
-    thick = BAR if len(groups) == 1 else max(10, BAR - 2 * len(groups))
+    thick = BAR if len(groups) == 1 else max(13, BAR - 2 * len(groups))
     band = thick * len(groups) + BETWEEN
     left = 24 + min(width * 0.35, max(map(text_width, labels), default=0.0))
     room = 16 + max((text_width(number(v)) for row in groups.values() for v in row), default=0.0)
@@ -59,7 +59,7 @@ def grouped_bar_chart(
     for n, label in enumerate(labels):
         y = top + n * band + BETWEEN / 2
         middle = y + thick * len(groups) / 2 + 4
-        canvas.text(left - 10, middle, cut(label, left - 24), anchor="end", style="strong")
+        canvas.text(left - 10, middle, cut(label, left - 23), anchor="end", style="strong")
         for key, row in zip(keys, groups.values(), strict=True):
             _bar(
                 canvas,

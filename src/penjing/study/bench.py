@@ -93,7 +93,7 @@ class Bench:
         tokenizer = train_tokenizer((doc.text for doc in split.train), kind)
         training = encode_documents(split.train, tokenizer)
         validation = encode_documents(split.validation, tokenizer)
-        digest = hashlib.sha256(training.ids.numpy().tobytes()).hexdigest()
+        digest = hashlib.sha256(training.ids[:].numpy().tobytes()).hexdigest()
         return Text(training, validation, tokenizer, digest)
 
     def expect(self, weight: float) -> None:

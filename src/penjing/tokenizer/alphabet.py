@@ -5,6 +5,7 @@ import re
 from penjing.core.errors import TokenizerError
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_SLICE = 1 << 20  # characters that are checked at once
 
 
 def _gpt2_alphabet() -> str:
@@ -44,9 +45,13 @@ def require_unicode(text: str) -> None:
     Raises:
         TokenizerError: the text holds half of a surrogate pair.
     """
-    if match := _SURROGATE.search(text):
-        raise TokenizerError(
-            f"The text holds a lone surrogate, U+{ord(match[0]):04X}, at character "
-            f"{match.start()}: it is not valid Unicode and has no UTF-8 bytes. Read the text with "
-            "errors='replace', or remove the character."
-        )
+    for start in range(0, len(text), _SLICE):
+        try:  # many times as fast as a search
+            text[start : start + _SLICE].encode("utf-8")
+        except UnicodeEncodeError as error:
+            place = start + error.start
+            raise TokenizerError(
+                f"The text holds a lone surrogate, U+{ord(text[place]):04X}, at character "
+                f"{place}: it is not valid Unicode and has no UTF-8 bytes. Read the text with "
+                "errors='replace', or remove the character."
+            ) from error

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import tokenizers
@@ -49,6 +50,22 @@ def open_backend(text: str, source: str, spec: _Part | None = None) -> Backend:
     backend.no_truncation()
     backend.no_padding()
     return backend
+
+
+@contextmanager
+def encoding_errors() -> Iterator[None]:
+    """What the library says of a text that a damaged vocabulary cannot write, as our error.
+
+    Raises:
+        TokenizerError: it said something.
+    """
+    try:
+        yield
+    except Exception as error:  # the library raises no narrower class
+        raise TokenizerError(
+            f"This tokenizer cannot encode this text: {error}. Its file names no token for what it "
+            "does not know; use the tokenizer of another model."
+        ) from error
 
 
 def _reason(text: str, source: str, error: Exception) -> str:

@@ -72,7 +72,8 @@ def extend_tokenizer(
     added = {token.content: id for id, token in backend.get_added_tokens_decoder().items()}
     # Who reads the file gives an added token that the model lacks an id by the model's size: so the
     # model must have them all, now that it has tokens after them. No merge leads to them.
-    spec["model"]["vocab"] |= added
+    if isinstance(spec["model"]["vocab"], dict):
+        spec["model"]["vocab"] |= added
     pieces = EXTENDERS[kind](tokenizer, spec["model"], texts, wanted)
     extended = tokenizer.with_text(json.dumps(spec, ensure_ascii=False, indent=2))
     for content, id in added.items():  # a rule of some files: a word of the vocabulary is a token
@@ -136,9 +137,26 @@ def _extend_byte(
     )
 
 
+def _extend_pieces(
+    tokenizer: Tokenizer, model: dict[str, Any], texts: Iterable[str], wanted: _Wanted
+) -> Iterable[tuple[int, ...]]:
+    raise TokenizerError(
+        f"A tokenizer of the kind {tokenizer.kind!r} cannot be extended: with more pieces every "
+        "text would be cut anew, also where none of them stands. Set start.new_tokens to 0, so "
+        "that it is used as it is."
+    )
+
+
 _Extender = Callable[[Tokenizer, dict[str, Any], Iterable[str], _Wanted], Iterable[tuple[int, ...]]]
 EXTENDERS: Table[_Extender] = Table(
-    "tokenizer kind", {"bpe": _extend_bpe, "char": _extend_char, "byte": _extend_byte}
+    "tokenizer kind",
+    {
+        "bpe": _extend_bpe,
+        "wordpiece": _extend_pieces,
+        "unigram": _extend_pieces,
+        "char": _extend_char,
+        "byte": _extend_byte,
+    },
 )
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from penjing.core.errors import TokenizerError
+from penjing.core.files import atomic_file
 
 
 def parse(text: str, source: str) -> dict[str, Any]:
     """The content of a tokenizer.json.
 
     Raises:
-        TokenizerError: it is no JSON, or has no model.
+        TokenizerError: it is no JSON, has no model, or one that would end the process.
     """
     try:
         spec = json.loads(text)
@@ -23,7 +24,24 @@ def parse(text: str, source: str) -> dict[str, Any]:
         ) from error
     if not isinstance(spec, dict) or not isinstance(spec.get("model"), dict):
         raise TokenizerError(f'{source} is not a tokenizer.json: it has no "model".')
+    _check_prefix(spec["model"], source)
     return spec
+
+
+def _check_prefix(model: Mapping[str, Any], source: str) -> None:
+    """Refuse a merge whose second token lacks the prefix of what goes on within a word: over that
+    `tokenizers` ends the process."""
+    prefix, merges = model.get("continuing_subword_prefix"), model.get("merges")
+    if not prefix or not isinstance(merges, list):
+        return
+    for rank, merge in enumerate(merges):
+        parts = merge.split(" ") if isinstance(merge, str) else merge
+        right = parts[1] if isinstance(parts, list) and len(parts) == 2 else ""
+        if not str(right).startswith(str(prefix)):
+            raise TokenizerError(
+                f"{source} is damaged: merge {rank} is of a second token {right!r} without the "
+                f"prefix {prefix!r} (continuing_subword_prefix). Copy or save it again."
+            )
 
 
 def read(file: Path) -> str:
@@ -63,6 +81,29 @@ def read_settings(folder: Path) -> dict[str, Any]:
     elif "chat_template" in settings:
         settings["chat_template"] = _template(settings["chat_template"], folder)
     return settings
+
+
+def write(
+    folder: Path, text: str, settings: Mapping[str, Any], model_max_length: int | None
+) -> None:
+    """tokenizer.json as it is, and tokenizer_config.json such that `transformers` agrees.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    told: dict[str, Any] = {
+        **settings,
+        # The generic class takes tokenizer.json as it is; a model's own may rebuild parts.
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+    }
+    told.pop("auto_map", None)  # names remote code
+    if model_max_length is not None:
+        told["model_max_length"] = model_max_length
+    content = json.dumps(told, ensure_ascii=False, indent=2) + "\n"
+    for name, written in (("tokenizer.json", text), ("tokenizer_config.json", content)):
+        with atomic_file(folder / name) as scratch:
+            scratch.write_bytes(written.encode("utf-8"))
 
 
 def _template(value: object, folder: Path) -> str | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from penjing.core.errors import ConfigError
-from penjing.data.documents import MAX_VALIDATION_FRACTION
+from penjing.data.limits import MAX_VALIDATION_FRACTION
 from penjing.model.config import ModelConfig
 from penjing.tokenizer.config import TokenizerConfig
 
@@ -13,7 +13,7 @@ from penjing.tokenizer.config import TokenizerConfig
 class DataConfig:
     """Which text, and how much of it is kept aside."""
 
-    sources: tuple[str, ...] = ("corpus:shakespeare",)  # files, folders, "-", or "corpus:NAME"
+    sources: tuple[str, ...] = ("corpus:shakespeare",)  # files, folders, "-", corpora; or shards
     validation_fraction: float = 0.05  # of the bytes, by whole documents
     exact_split: bool = False  # cut one document at exactly that fraction of its characters
 

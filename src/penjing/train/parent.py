@@ -16,6 +16,7 @@ from penjing.model.tensor_files import read_json
 from penjing.model.vocabulary import extend_vocabulary
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.extend import Extension, extend_tokenizer
+from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.train.config import PretrainConfig
 
 POSITIONS = "position.table.weight"  # learned ones: (T, C)
@@ -120,26 +121,29 @@ def begin(config: PretrainConfig) -> Parent:
 
 def _differing(config: PretrainConfig, checkpoint: Checkpoint) -> list[str]:
     """Settings that were named (they are not the defaults), and are not the checkpoint's."""
-    tokenizer = checkpoint.tokenizer
     theirs = {f.name: getattr(checkpoint.config, f.name) for f in fields(ModelConfig)}
-    pairs: list[tuple[str, Any, Any, Mapping[str, Any]]] = [
-        ("model", config.model, ModelConfig(), {k: theirs[k] for k in theirs if k not in FREE}),
-        (
-            "tokenizer",
-            config.tokenizer,
-            TokenizerConfig(),
-            {
-                "kind": tokenizer.kind,
-                "vocab_size": tokenizer.vocab_size,
-                "split": tokenizer.split,
-                "special_tokens": tuple(tokenizer.special_tokens),
-            },
-        ),
+    sizes = {k: theirs[k] for k in theirs if k not in FREE}
+    return [
+        *_other("model", config.model, ModelConfig(), sizes),
+        *other_tokenizer(config.tokenizer, checkpoint.tokenizer),
     ]
+
+
+def other_tokenizer(asked: TokenizerConfig, tokenizer: Tokenizer) -> list[str]:
+    """Settings of a tokenizer that were named, and are not those of the one that is there."""
+    theirs = {
+        "kind": tokenizer.kind,
+        "vocab_size": tokenizer.vocab_size,
+        "split": tokenizer.split,
+        "special_tokens": tuple(tokenizer.special_tokens),
+    }
+    return _other("tokenizer", asked, TokenizerConfig(), theirs)
+
+
+def _other(part: str, asked: Any, default: Any, theirs: Mapping[str, Any]) -> list[str]:
     return [
         f"{part}.{name} = {getattr(asked, name)!r} (there {value!r})"
-        for part, asked, default, values in pairs
-        for name, value in values.items()
+        for name, value in theirs.items()
         if getattr(asked, name) not in (getattr(default, name), value)
     ]
 

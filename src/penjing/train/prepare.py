@@ -12,8 +12,7 @@ from pathlib import Path
 import torch
 
 from penjing.core.errors import ConfigError, DataError
-from penjing.data.batches import Tokens, check_length, encode_documents
-from penjing.data.documents import Split, split_documents
+from penjing.data.batches import Tokens, check_length, content
 from penjing.data.readers import read_documents
 from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint
@@ -26,6 +25,7 @@ from penjing.train.config import PretrainConfig, TrainConfig
 from penjing.train.parallel.distributed import SINGLE, World
 from penjing.train.parent import Origin, Parent, begin
 from penjing.train.run import Journal
+from penjing.train.text import RunText, read_text
 from penjing.train.transfer import Transfer, transfer
 
 
@@ -43,10 +43,10 @@ class Prepared:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the training ids, of the validation ids, and of those to replay."""
-        digest = hashlib.sha256(self.training.ids.numpy().tobytes())
-        digest.update(self.validation.ids.numpy().tobytes())
+        digest = hashlib.sha256(content(self.training))
+        digest.update(content(self.validation))
         if self.transfer is not None and self.transfer.replay is not None:
-            digest.update(self.transfer.replay.ids.numpy().tobytes())
+            digest.update(content(self.transfer.replay))
         return digest.hexdigest()
 
 
@@ -80,18 +80,18 @@ def prepare(
     """
     _fetch_once(config, tell, world)
     parent = begin(config) if config.start.model and saved is None else None
-    split = _read(config, tell)
+    text = read_text(config, tell, world)
     if saved is not None:
         tokenizer, shape = saved.tokenizer, saved.config
     else:
-        tokenizer, parent = _tokenizer(config, split, parent, tell)
+        tokenizer, parent = _tokenizer(config, text, parent, tell)
         shape = _shape(config, tokenizer) if parent is None else parent.shape
-    validation = encode_documents(split.validation, tokenizer)
+    validation = text.validation(tokenizer)
     further = None
     if config.start.model:
         origin = parent.origin if parent else Origin.of_run(saved) if saved else Origin()
-        further = transfer(config, origin, split, validation, tokenizer, tell.emit)
-    training = encode_documents(split.train, tokenizer)
+        further = transfer(config, origin, text, validation, tokenizer, tell.emit)
+    training = text.training(tokenizer)
     check_length(training, shape.context_length)
     prepared = Prepared(
         tokenizer=tokenizer,
@@ -165,48 +165,23 @@ def _fetch_once(config: PretrainConfig, tell: Journal, world: World) -> None:
         world.main_first(lambda: read_documents(corpora, listener=tell.emit))
 
 
-def _read(config: PretrainConfig, tell: Journal) -> Split:
-    documents = read_documents(config.data.sources, listener=tell.emit)
-    split = split_documents(
-        documents,
-        validation_fraction=config.data.validation_fraction,
-        exact=config.data.exact_split,
-    )
-    sizes = {
-        name: sum(len(d.text.encode()) for d in part)
-        for name, part in (("train", split.train), ("validation", split.validation))
-    }
-    tell(
-        "data",
-        documents=len(documents),
-        characters=sum(len(d.text) for d in documents),
-        bytes=sum(sizes.values()),
-        train_bytes=sizes["train"],
-        validation_bytes=sizes["validation"],
-        duplicates=split.duplicates,
-        sources=list(config.data.sources),
-    )
-    return split
-
-
 def _tokenizer(
-    config: PretrainConfig, split: Split, parent: Parent | None, tell: Journal
+    config: PretrainConfig, text: RunText, parent: Parent | None, tell: Journal
 ) -> tuple[Tokenizer, Parent | None]:
-    """A new tokenizer, or the parent's with what it learns from the text."""
+    """That of the shards, a new one, or the parent's with what it learns from the text."""
     start = time.perf_counter()
-    texts = (d.text for d in split.train)
-    if parent is None:
-        tokenizer = train_tokenizer(texts, config.tokenizer)
-    else:
-        parent = parent.learn_tokens(texts, config)
+    if parent is not None:
+        if config.start.new_tokens:
+            parent = parent.learn_tokens(text.texts(), config)
         tokenizer = parent.vocabulary.tokenizer
-    probe = split.validation[0].text[:100_000]
+    else:
+        tokenizer = text.tokenizer or train_tokenizer(text.texts(), config.tokenizer)
     tell(
         "tokenizer",
         kind=tokenizer.kind,
         vocab_size=tokenizer.vocab_size,
         seconds=time.perf_counter() - start,
-        bytes_per_token=len(probe.encode()) / max(1, len(tokenizer.encode(probe))),
+        bytes_per_token=text.bytes_per_token(tokenizer),
     )
     return tokenizer, parent
 

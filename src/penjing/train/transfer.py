@@ -1,6 +1,6 @@
 """What a run that goes on from a model has besides its own text: replay, and what is measured."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,12 +10,15 @@ from penjing.core.events import Listener
 from penjing.core.types import Document
 from penjing.data.batches import RandomWindows, Tokens, Windows, encode_documents
 from penjing.data.documents import Split, split_documents
+from penjing.data.hashing import text_hashes
 from penjing.data.mixture import MixedWindows
 from penjing.data.readers import read_documents
+from penjing.data.shards.place import is_shards
 from penjing.model.checkpoint import Lineage
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.train.config import DataConfig, PretrainConfig
 from penjing.train.parent import Origin
+from penjing.train.text import RunText
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Transfer:
 def transfer(
     config: PretrainConfig,
     origin: Origin,
-    new: Split,
+    new: RunText,
     validation: Tokens,
     tokenizer: Tokenizer,
     listener: Listener | None = None,
@@ -61,7 +64,7 @@ def transfer(
 
 
 def _general_text(
-    config: PretrainConfig, origin: Origin, new: Split, listener: Listener | None
+    config: PretrainConfig, origin: Origin, new: RunText, listener: Listener | None
 ) -> tuple[DataConfig | None, Split | None, str]:
     """The replay text; without it that of the parent's own run, or a note why there is none.
 
@@ -76,6 +79,13 @@ def _general_text(
         return None, None, "It is not known what text the model was trained on before."
     if not replay and data.sources == config.data.sources:
         return None, None, ""  # the new text is the old one
+    if any(map(is_shards, data.sources)):
+        if replay:
+            raise ConfigError(
+                f"start.replay names shards ({', '.join(replay)}): only text can be held against "
+                "the new text and mixed in. Name the text that they were made of."
+            )
+        return None, None, "The model was trained on shards before: name text as start.replay."
     try:
         documents = read_documents(data.sources, listener=listener)
         split = split_documents(
@@ -103,22 +113,22 @@ def _data_of(lineage: tuple[Lineage, ...]) -> DataConfig | None:
     return None
 
 
-def _apart(general: Split, new: Split) -> Split:
+def _apart(general: Split, new: RunText) -> Split:
     """Nothing is trained on that the other text is judged by.
 
     Raises:
         DataError: nothing is left.
     """
-    train = _without(general.train, new.validation)
-    validation = _without(general.validation, new.train)
+    training_cores, validation_cores = new.cores()
+    train = _without(general.train, validation_cores)
+    validation = _without(general.validation, training_cores)
     if not train or not validation:
         raise DataError("The general text has nothing that the new text does not hold too.")
     return Split(train, validation, general.duplicates)
 
 
-def _without(documents: list[Document], others: list[Document]) -> list[Document]:
-    texts = {doc.text.strip() for doc in others}
-    return [doc for doc in documents if doc.text.strip() not in texts]
+def _without(documents: list[Document], cores: Container[bytes]) -> list[Document]:
+    return [doc for doc in documents if text_hashes(doc.text)[1] not in cores]
 
 
 def comparison(

@@ -13,6 +13,7 @@ from penjing.cli.errors import INTERRUPTED, UsageError
 from penjing.cli.runs import run_directory
 from penjing.core.config import load_toml
 from penjing.core.errors import ConfigError
+from penjing.data.shards.place import is_shards
 from penjing.model.config import ModelConfig
 from penjing.recipes.recipes import RECIPES
 from penjing.tokenizer.config import TokenizerConfig
@@ -98,13 +99,16 @@ def read_arguments(args: Sequence[str]) -> Arguments:
     words = [word for word in args if word not in ("-h", "--help")]
     first: Arguments = parse(Arguments, words, "pretrain")
     base = recipe_settings(first.recipe, first.depth)
-    parent = str(first.start_from or first.settings.start.model)
+    named = first.settings
     if first.config is not None:
-        parent = parent or load_toml(PretrainConfig, first.config, base=base).start.model
+        named = load_toml(PretrainConfig, first.config, base=named)
+    parent = str(first.start_from or first.settings.start.model or named.start.model)
     if parent:
         if first.depth is not None:
             raise UsageError("--depth is for a model from scratch: that of --from has its sizes.")
         base = replace(base, model=ModelConfig(), tokenizer=TokenizerConfig())
+    if any(map(is_shards, (*named.data.sources, *first.settings.data.sources))):
+        base = replace(base, tokenizer=TokenizerConfig())  # shards have their own
     if first.config is not None:
         base = load_toml(PretrainConfig, first.config, base=base)
     # A flag that is set already could not be said once more.

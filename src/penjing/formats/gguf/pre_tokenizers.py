@@ -14,17 +14,12 @@ from penjing.core.errors import TokenizerError
 from penjing.core.table import Table, suggest
 from penjing.tokenizer.splits import SPLITS
 
-_GPT2, _QWEN2, _LLAMA3 = (SPLITS[name].pattern for name in ("gpt2", "qwen2", "llama3"))
+_GPT2, _LLAMA3 = SPLITS["gpt2"].pattern, SPLITS["llama3"].pattern
 _SHORT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"  # English words cut short
 _REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 _CASED = rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+", rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*"
 _SLASHED = r" ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-_HAN_KANA = "[一-龥぀-ゟ゠-ヿ]+"
-_DEEPSEEK_3 = (
-    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"
-    r"|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 _BLOOM = r" ?[^(\s|.,!?…。，、।۔،)]+"
 
 
@@ -39,14 +34,12 @@ class PreTokenizer:
 
 
 _LLAMA3_RULE = PreTokenizer((_LLAMA3,), ignore_merges=True, add_bos=True)
-_DIGITS_RULE = PreTokenizer((r"\p{N}", _GPT2))
+_DIGITS_RULE = PreTokenizer(SPLITS["smollm"].patterns)
 _GPT2_RULE = PreTokenizer((_GPT2,))
-_QWEN2_RULE = PreTokenizer((_QWEN2,))
+_QWEN2_RULE = PreTokenizer(SPLITS["qwen2"].patterns)
 _CL100K_RULE = PreTokenizer((_LLAMA3,))  # Llama 3's pattern is that of cl100k
-_GPT4O_RULE = PreTokenizer(
-    (rf"{_CASED[0]}{_SHORT}?|{_CASED[1]}{_SHORT}?|\p{{N}}{{1,3}}|{_SLASHED}",)
-)
-_DEEPSEEK_3_RULE = PreTokenizer((r"\p{N}{1,3}", _HAN_KANA, _DEEPSEEK_3))
+_GPT4O_RULE = PreTokenizer(SPLITS["gpt4o"].patterns)
+_DEEPSEEK_3_RULE = PreTokenizer(SPLITS["deepseek3"].patterns)
 _BLOOM_RULE = PreTokenizer((_BLOOM,))
 
 PRE_TOKENIZERS: Table[PreTokenizer] = Table(

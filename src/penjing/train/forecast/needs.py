@@ -60,7 +60,8 @@ class Needs:
         Raises:
             TrainingError: a step on a single window does not fit.
         """
-        ids, length = prepared.training.ids, prepared.shape.context_length
+        length = prepared.shape.context_length
+        ids = prepared.training.ids[: length + 1]
         device = next(trial.model.parameters()).device
         weights = sum(p.nbytes for p in trial.model.parameters())
         optimizer = sum(t.nbytes for k, t in trial.state().items() if not k.startswith("master."))
@@ -79,7 +80,7 @@ class Needs:
             optimizer=optimizer,
             footprint=footprint,
             evaluation=trial.evaluation_peak(prepared.validation),
-            counting=COUNTING * min(len(ids), COUNTED),
+            counting=COUNTING * min(len(prepared.training.ids), COUNTED),
             process=_held(device) - trial.bytes,
         )
 

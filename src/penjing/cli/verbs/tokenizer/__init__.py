@@ -10,6 +10,9 @@ PARTS: Table[Verb] = Table(
     {
         "train": Verb("train a tokenizer on a text", f"{__name__}.train"),
         "show": Verb("how a tokenizer cuts a text", f"{__name__}.show"),
+        "compare": Verb("what several tokenizers make of a text", f"{__name__}.compare"),
+        "count": Verb("how many tokens files are, and what they cost", f"{__name__}.count"),
+        "neighbours": Verb("which tokens a model holds near a token", f"{__name__}.neighbours"),
     },
 )
 

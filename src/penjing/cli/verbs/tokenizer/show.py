@@ -1,61 +1,72 @@
-"""`penjing tokenizer show`: how a tokenizer cuts a text."""
+"""`penjing tokenizer show`: how a tokenizer cuts a text, and why so."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from penjing.cli.arguments import parse
 
-COLOURS = ("cyan", "yellow", "green", "magenta")  # of pieces side by side
+if TYPE_CHECKING:
+    from penjing.tokenizer.steps import Explainer
+    from penjing.tokenizer.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Show the pieces of a text: their ids, their bytes, and half characters as bytes."""
+    """Show the pieces of a text: ids, bytes, where they stand, and half characters as bytes."""
 
     text: Annotated[Positional[str], arg(metavar="TEXT", help='the text; "-" reads standard input')]
-    tokenizer: Path
-    """a run, a model directory, or a tokenizer.json"""
+    tokenizer: str
+    """a run, a model directory, a tokenizer.json, a .gguf file, or a name such as gpt2"""
+    steps: FlagCreatePairsOff[bool] = False
+    """how each piece came about: merges, longest matches, or likeliest paths"""
+    special: FlagCreatePairsOff[bool] = False
+    """read <|endoftext|> and the like in the text as special tokens"""
+    json: FlagCreatePairsOff[bool] = False
+    """everything as one JSON object"""
 
 
 def run(args: Sequence[str]) -> int:
     """Encode and print."""
     arguments: Arguments = parse(Arguments, args, "tokenizer show")
-    from rich.text import Text
-
-    from penjing.cli.console import make_console, show
+    from penjing.cli.console import make_console, teller
+    from penjing.cli.pieces import show_pieces
     from penjing.cli.prompt import read_prompt
-    from penjing.cli.runs import model_directory
-    from penjing.cli.text import safe
-    from penjing.report.units import plural
-    from penjing.tokenizer.tokenizer import Tokenizer
+    from penjing.cli.steps import show_steps
+    from penjing.formats.package_tokenizers import open_tokenizer
+    from penjing.tokenizer.view import view_text
 
-    tokenizer = Tokenizer.load(model_directory(arguments.tokenizer))
-    text = read_prompt(arguments.text)
-    ids = tokenizer.encode(text)
-    pieces = [_visible(tokenizer.token_text(id)) for id in ids]
+    listener = teller(make_console(stderr=True))
+    tokenizer = open_tokenizer(arguments.tokenizer, listener=listener)
+    view = view_text(tokenizer, read_prompt(arguments.text), allow_special=arguments.special)
+    explainer = _explainer(tokenizer, arguments.tokenizer) if arguments.steps else None
+    explained = explainer.explain(view) if explainer else []
+    if arguments.json:
+        import json
+
+        from penjing.cli.text import safe_json
+
+        whole = view.to_json()
+        if explainer:
+            whole["steps"] = [each.to_json() for each in explained]
+        print(safe_json(json.dumps(whole, ensure_ascii=False)))
+        return 0
     console = make_console()
-    line = Text()
-    for n, piece in enumerate(pieces):
-        line.append("|" if n else "").append(safe(piece), COLOURS[n % len(COLOURS)])
-    console.print(line, soft_wrap=True)
-    width = max((len(tokenizer.token_bytes(id)) for id in ids), default=1) * 3
-    show(console, f"\n{'id':>7}  {'bytes':<{width}} piece", "bold")
-    for n, (id, piece) in enumerate(zip(ids, pieces, strict=True)):
-        row = f"{id:>7}  {tokenizer.token_bytes(id).hex(' '):<{width}} "
-        console.print(Text(row).append(safe(piece), COLOURS[n % len(COLOURS)]), soft_wrap=True)
-    n_bytes = len(text.encode())
-    per = f", {n_bytes / len(ids):.2f} bytes a token" if ids else ""
-    count = (
-        f"{plural(len(ids), 'token')}, {plural(len(text), 'character')}, {plural(n_bytes, 'byte')}"
-    )
-    show(console, f"\n{count}{per}")
+    show_pieces(console, view)
+    show_steps(console, tokenizer, explained)
     return 0
 
 
-def _visible(piece: str) -> str:
-    """White space that can be seen."""
-    return piece.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥").replace("\r", "␍")
+def _explainer(tokenizer: "Tokenizer", name: str) -> "Explainer":
+    """With the counts of training, if they lie beside the tokenizer."""
+    from penjing.model.checkpoint import model_directory
+    from penjing.tokenizer.record import load_record
+    from penjing.tokenizer.steps import Explainer
+
+    path = Path(name)
+    folder = model_directory(path) if path.is_dir() else path.parent
+    record = load_record(folder, tokenizer) if path.exists() else None
+    return Explainer(tokenizer, None if record is None else [merge.count for merge in record])

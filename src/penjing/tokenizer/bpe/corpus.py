@@ -1,0 +1,109 @@
+"""From texts to the steps of training: words are counted, and merged in Python or compiled.
+
+Both ways give the same steps. Compiled code takes a second to load, and the first time on a machine
+some to be compiled; so a small text is merged in Python, as `learn` explains it.
+"""
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from penjing.core.errors import TokenizerError
+from penjing.tokenizer.alphabet import BYTE_TO_CHAR, CHAR_TO_BYTE
+from penjing.tokenizer.bpe.learn import Step, learn
+from penjing.tokenizer.config import HanRule, SplitName
+from penjing.tokenizer.sample import Sample
+from penjing.tokenizer.splits import training_splitter
+
+SMALL = 1 << 19  # bytes of text
+_MOST = 2**31 - 1  # places in words, and occurrences of one: they are numbers of 32 bits
+_TOLD_EVERY = 0.25  # seconds
+
+LETTERS = sorted(BYTE_TO_CHAR)  # `tokenizers` numbers them so, and ties go to the lower number
+
+
+def learn_steps(
+    sample: Sample,
+    split: SplitName,
+    han: HanRule,
+    size: int,
+    on_tokens: Callable[[int], None] = lambda n: None,
+) -> list[Step]:
+    """Merge the words of a sample until there are `size` tokens, or no pair is left.
+
+    The ids of bytes are their places in `LETTERS`. `on_tokens` is told now and then how many tokens
+    there are. Ctrl-C stops the work.
+
+    Raises:
+        TokenizerError: there is more of it than can be counted.
+    """
+    if sample.n_bytes <= SMALL:
+        return plainly(sample.texts, split, han, size)
+    from penjing.tokenizer.fast.compiling import COMPILING_FAILED
+
+    try:
+        return compiled(sample.texts, split, han, size, on_tokens)
+    except COMPILING_FAILED as error:
+        cause = str(error).strip().partition("\n")[0]
+        warnings.warn(
+            f"The fast trainer cannot be compiled here ({cause}); training takes longer, and gives "
+            "the same tokenizer.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return plainly(sample.texts, split, han, size)
+
+
+def plainly(texts: Iterable[str], split: SplitName, han: HanRule, size: int) -> list[Step]:
+    """The same in Python alone."""
+    splitter = training_splitter(split, han)
+    words: Counter[str] = Counter()
+    for text in texts:
+        words.update(word for word, _ in splitter.pre_tokenize_str(text))
+    ids = {letter: id for id, letter in enumerate(LETTERS)}
+    tokens = [bytes([CHAR_TO_BYTE[letter]]) for letter in LETTERS]
+    return learn(
+        {tuple(ids[letter] for letter in word): n for word, n in words.items()}, tokens, size
+    )
+
+
+def compiled(
+    texts: Iterable[str],
+    split: SplitName,
+    han: HanRule,
+    size: int,
+    on_tokens: Callable[[int], None] = lambda n: None,
+) -> list[Step]:
+    """The same by compiled code, some ten times as fast."""
+    from penjing.tokenizer.bpe.compiled import DONE, STOP, merge_words
+    from penjing.tokenizer.bpe.symbols import lay_out
+    from penjing.tokenizer.fast.words import count_words
+
+    ids = np.empty(len(LETTERS), np.int32)
+    ids[[CHAR_TO_BYTE[letter] for letter in LETTERS]] = np.arange(len(LETTERS))
+    words = count_words(texts, split, han)
+    if len(words.text) + 2 * len(words) > _MOST or max(words.counts, default=0) > _MOST:
+        raise TokenizerError(
+            f"The merges of {len(words):,} different words cannot be counted at once. Set "
+            "sample_bytes to 1000000000 or less."
+        )
+    symbols = lay_out(words.text, words.starts, words.counts, ids)
+    del words
+    flags = np.zeros(2, np.int64)
+    flags[DONE] = len(LETTERS)
+    with ThreadPoolExecutor(1) as pool:  # Python's lock is free in there: this thread can watch
+        work = pool.submit(merge_words, symbols, size, flags)
+        try:
+            while True:
+                try:
+                    rows = work.result(_TOLD_EVERY)
+                    break
+                except TimeoutError:
+                    on_tokens(int(flags[DONE]))
+        except BaseException:
+            flags[STOP] = 1
+            raise
+    return [Step(*row) for row in rows.tolist()]
