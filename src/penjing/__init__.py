@@ -41,11 +41,13 @@ if TYPE_CHECKING:
     )
     from penjing.data.corpora import CORPORA, load_corpus
     from penjing.data.readers import read_documents
+    from penjing.data.shards.encode import encode_shards
     from penjing.evaluate.loss import LossReport, evaluate_loss
     from penjing.formats.gguf.writer import write_gguf
     from penjing.formats.importing import import_checkpoint
     from penjing.formats.opening import open_checkpoint
     from penjing.formats.package_models import MODELS
+    from penjing.formats.package_tokenizers import TOKENIZERS, open_tokenizer
     from penjing.generate.conversation import Conversation
     from penjing.generate.engine.engine import Engine
     from penjing.generate.engine.generation import Generation
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from penjing.model.cache import Cache, KVCache
     from penjing.model.checkpoint import Checkpoint, Lineage
     from penjing.model.config import ModelConfig
+    from penjing.model.embeddings import read_embeddings
     from penjing.model.families import build_model
     from penjing.model.saving import save_checkpoint
     from penjing.model.trace import record, taps
@@ -61,9 +64,11 @@ if TYPE_CHECKING:
     from penjing.recipes.recipes import RECIPES
     from penjing.tokenizer.chat import ChatTemplate
     from penjing.tokenizer.config import TokenizerConfig
+    from penjing.tokenizer.steps import Explainer
     from penjing.tokenizer.stream import StreamDecoder
     from penjing.tokenizer.tokenizer import Tokenizer
     from penjing.tokenizer.train import train_tokenizer
+    from penjing.tokenizer.view import TextView, view_text
     from penjing.train.config import (
         DataConfig,
         OptimizerConfig,
@@ -137,6 +142,11 @@ _NAMES = {
     "penjing.train.pretrain": ("pretrain", "resume"),
     "penjing.train.run": ("Run",),
     "penjing.transform.quantize": ("QuantizeConfig", "quantize"),
+    "penjing.data.shards.encode": ("encode_shards",),
+    "penjing.formats.package_tokenizers": ("TOKENIZERS", "open_tokenizer"),
+    "penjing.model.embeddings": ("read_embeddings",),
+    "penjing.tokenizer.steps": ("Explainer",),
+    "penjing.tokenizer.view": ("TextView", "view_text"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -171,6 +181,7 @@ __all__ = [
     "MODELS",
     "RECIPES",
     "SCHEMES",
+    "TOKENIZERS",
     "BusyError",
     "Cache",
     "Candidate",
@@ -186,6 +197,7 @@ __all__ = [
     "Document",
     "Engine",
     "Event",
+    "Explainer",
     "FilterRecord",
     "Generation",
     "GenerationError",
@@ -209,6 +221,7 @@ __all__ = [
     "StorageError",
     "StreamDecoder",
     "Structure",
+    "TextView",
     "TokenStep",
     "Tokenizer",
     "TokenizerConfig",
@@ -217,6 +230,7 @@ __all__ = [
     "TrainingError",
     "__version__",
     "build_model",
+    "encode_shards",
     "evaluate_loss",
     "examine",
     "import_checkpoint",
@@ -224,10 +238,12 @@ __all__ = [
     "load_corpus",
     "load_toml",
     "open_checkpoint",
+    "open_tokenizer",
     "parse_scheme",
     "pretrain",
     "quantize",
     "read_documents",
+    "read_embeddings",
     "read_events",
     "recipe",
     "record",
@@ -235,5 +251,6 @@ __all__ = [
     "save_checkpoint",
     "taps",
     "train_tokenizer",
+    "view_text",
     "write_gguf",
 ]

@@ -1,5 +1,6 @@
 """`penjing tokenizer neighbours`: the table against torch's own cosines."""
 
+import io
 import re
 
 import pytest
@@ -53,3 +54,9 @@ def test_what_is_asked_for_must_be_clear(neighbours, penjing):
     assert neighbours("a", "--id", "3").code == 2
     assert neighbours("a", "--n", "0").code == 2
     assert penjing("tokenizer", "neighbours", "a", "--model", "none").code == 1
+
+
+def test_an_empty_standard_input_has_no_neighbours(neighbours, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    result = neighbours("-")
+    assert result.code == 1 and "no token: it is empty" in result.err

@@ -45,6 +45,7 @@ def run(args: Sequence[str]) -> int:
     from penjing.cli.columns import show_columns
     from penjing.cli.console import make_console, show, teller
     from penjing.cli.prompt import read_prompt
+    from penjing.core.errors import DataError
     from penjing.formats.opening import open_checkpoint
     from penjing.model.embeddings import read_embeddings
     from penjing.tokenizer.view import shown
@@ -57,6 +58,8 @@ def run(args: Sequence[str]) -> int:
     tokenizer = checkpoint.tokenizer
     if arguments.id is None:
         ids = list(dict.fromkeys(tokenizer.encode(read_prompt(arguments.text))))
+        if not ids:
+            raise DataError("The text has no token: it is empty.")
     else:
         tokenizer.token_of(arguments.id)  # an error, if there is none
         ids = [arguments.id]
