@@ -291,3 +291,10 @@ def test_one_line_of_megabytes(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": "x" * 3_000_000}) + "\n")
     (document,) = read_documents([tmp_path / "a.jsonl"])
     assert len(document.text) == 3_000_000
+
+
+def test_an_empty_name_is_not_the_current_folder(tmp_path, monkeypatch) -> None:
+    (tmp_path / "some.txt").write_text("text", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="No text was named"):
+        read_documents([""])

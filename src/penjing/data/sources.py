@@ -39,7 +39,7 @@ def find_sources(named: Sequence[str | Path], known: Iterable[str]) -> Iterator[
         DataError: nothing is named, or there is no such file, or it cannot be looked at.
         ConfigError: "corpus:..." with an unknown name.
     """
-    if not named:
+    if not named or "" in named:  # Path("") would be the current folder
         raise DataError("No text was named: give a file, a folder, - or a corpus.")
     for source in named:
         name = str(source)
