@@ -1,7 +1,7 @@
-"""Memory for the kernels: from a cache line on, and of weights in large pages.
+"""Memory for the kernels: from a cache line on, and weights one behind the other in large pages.
 
-A processor looks ahead of what is read only within a page. Weights that are read from one end to
-the other come a third faster out of pages of 2 MiB than of 4 KiB (benchmarks/inference.py).
+A pass reads all weights from one end to the other: with pages of 2 MiB it needs few entries of the
+page table, and packing asks the system for few pages.
 """
 
 import threading
