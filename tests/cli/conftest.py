@@ -56,12 +56,12 @@ def penjing(
 def process(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """`penjing WORDS...` as a process of its own."""
 
-    def start(*words: str, **environment: str) -> subprocess.Popen[str]:
+    def start(*words: str, stdin: int = subprocess.DEVNULL, **environment: str):
         return subprocess.Popen(
             [sys.executable, "-m", "penjing", *words],
             cwd=tmp_path,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
