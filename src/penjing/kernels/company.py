@@ -1,7 +1,7 @@
 """Whether a pass of one row is faster with the whole team, or alone.
 
 Where another program has one of the processors, the team waits at each barrier for the thread that
-shares it, and one thread by itself can be twice as fast. Which it is, is measured as passes go;
+shares it, and one thread by itself can be faster. Which it is, is measured as passes go;
 the result has the same bits either way.
 """
 
