@@ -8,7 +8,7 @@ from penjing.tokenizer.fast.compiling import entry
 
 
 @entry
-def count_characters(buffer, ends, class_of, classes, longest, mojibake):  # type: ignore[no-untyped-def]
+def count_characters(buffer, ends, class_of, classes, longest, mojibake):
     """Fill `classes` (N, N_CLASSES), `longest` (N,) and `mojibake` (N,), all zeros before.
 
     `longest` is the longest run of bytes without white space or characters that are words by

@@ -12,7 +12,7 @@ BLOCK = 2**14  # bytes of a long document that count as a place of their own
 
 
 @entry
-def hash_lines(buffer, ends, class_of, hashes, spans):  # type: ignore[no-untyped-def]
+def hash_lines(buffer, ends, class_of, hashes, spans):
     """Fill `hashes` (L,) and `spans` (L, 3): begin, end, place; returns how many there are.
 
     White space around a line is no part of it. A place is a document, or a block of a long one.

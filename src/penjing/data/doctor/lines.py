@@ -71,7 +71,7 @@ class RepeatedLines:
 
 
 @entry
-def _count(counts, recent, hashes, places, estimates):  # type: ignore[no-untyped-def]
+def _count(counts, recent, hashes, places, estimates):
     """Count lines that are not in the same place already; 0 is the estimate of those that are."""
     for n in range(len(hashes)):
         value, place = hashes[n], places[n]

@@ -26,7 +26,7 @@ _HIGHEST = uint64(0xFFFFFFFFFFFFFFFF)
 
 
 @entry
-def hash_words(  # type: ignore[no-untyped-def]
+def hash_words(
     buffer, ends, class_of, small, common, owners, limit,
     n_words, n_shingles, languages, signatures, hashes, where,
 ):  # fmt: skip
@@ -82,7 +82,7 @@ def hash_words(  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _credit(word, common, owners, languages, doc):  # type: ignore[no-untyped-def]
+def _credit(word, common, owners, languages, doc):
     """Share the weight of a common word among the languages that have it."""
     slot = np.int64(word & uint64(SLOTS - 1))
     while common[slot] != uint64(0) and common[slot] != word:
@@ -93,7 +93,7 @@ def _credit(word, common, owners, languages, doc):  # type: ignore[no-untyped-de
 
 
 @inlined
-def _roll(word, number, ring, sums, powers):  # type: ignore[no-untyped-def]
+def _roll(word, number, ring, sums, powers):
     """Take the next word into both sums, and let one drop out of each."""
     value = mix(word)
     slot = number & (PASSAGE - 1)
@@ -103,7 +103,7 @@ def _roll(word, number, ring, sums, powers):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _note(n_words, sums, bins, limit, at, hashes, where, n_passages):  # type: ignore[no-untyped-def]
+def _note(n_words, sums, bins, limit, at, hashes, where, n_passages):
     """Note the shingle and the passage that end here; returns 1 if the passage is kept, else 0."""
     if n_words >= SHINGLE:
         value = mix(sums[0])
@@ -118,7 +118,7 @@ def _note(n_words, sums, bins, limit, at, hashes, where, n_passages):  # type: i
 
 
 @inlined
-def _sign(bins, signatures, doc):  # type: ignore[no-untyped-def]
+def _sign(bins, signatures, doc):
     """From the least hash of each bin to 8 bits of each: empty bins borrow from full ones.
 
     One-permutation hashing (Li, Owen and Zhang 2012) with optimal densification (Shrivastava

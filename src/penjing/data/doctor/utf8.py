@@ -12,7 +12,7 @@ PRIME = uint64(0x100000001B3)
 
 
 @inlined
-def decode(buffer, at):  # type: ignore[no-untyped-def]
+def decode(buffer, at):
     """The code point that begins here in valid UTF-8, and its length."""
     first = np.int64(buffer[at])
     if first < 0x80:
@@ -28,7 +28,7 @@ def decode(buffer, at):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def mix(x):  # type: ignore[no-untyped-def]
+def mix(x):
     """The finishing step of SplitMix64 (Steele et al. 2014): every bit counts for every bit."""
     x = (x ^ (x >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> uint64(27))) * uint64(0x94D049BB133111EB)

@@ -71,7 +71,7 @@ class Found(NamedTuple):
 
 
 @entry
-def merge_words(symbols, size, flags):  # type: ignore[no-untyped-def]
+def merge_words(symbols, size, flags):
     """Merge until there are `size` tokens, or no pair is left, or flags[STOP] is set.
 
     Returns the steps, (n, 4): left, right, result, count. The symbols are changed in place.
@@ -113,7 +113,7 @@ def merge_words(symbols, size, flags):  # type: ignore[no-untyped-def]
 
 
 @part
-def _merge(symbols, places, merge, size, longest, found):  # type: ignore[no-untyped-def]
+def _merge(symbols, places, merge, size, longest, found):
     """Make the pair one token in each word. Returns what stands beside it, each time it does."""
     left, right, result = np.int32(merge[0]), np.int32(merge[1]), np.int32(merge[2])
     beside, _, who, where, n = found
@@ -151,7 +151,7 @@ def _merge(symbols, places, merge, size, longest, found):  # type: ignore[no-unt
 
 
 @part
-def _sum_up(symbols, found, result, step, size, near):  # type: ignore[no-untyped-def]
+def _sum_up(symbols, found, result, step, size, near):
     """What was found, by neighbour; of those in the same word the first one stays."""
     beside, _, who, where, _ = found
     n_beside = n = 0
@@ -171,7 +171,7 @@ def _sum_up(symbols, found, result, step, size, near):  # type: ignore[no-untype
 
 
 @inlined
-def _meet(near, number, step, beside, n):  # type: ignore[no-untyped-def]
+def _meet(near, number, step, beside, n):
     """Note a neighbour. Returns 1 if the step has not met it before, else 0."""
     if near[number, _STEP] == step:
         return 0
@@ -182,7 +182,7 @@ def _meet(near, number, step, beside, n):  # type: ignore[no-untyped-def]
 
 
 @part
-def _count_anew(table, found, merge, size, near):  # type: ignore[no-untyped-def]
+def _count_anew(table, found, merge, size, near):
     """Tell the table of all changes. Returns how many pairs are new to it."""
     left, right, result = merge[0], merge[1], merge[2]
     new = 0
@@ -199,7 +199,7 @@ def _count_anew(table, found, merge, size, near):  # type: ignore[no-untyped-def
 
 
 @part
-def _with_new(waiting, table, found, merge, size, near):  # type: ignore[no-untyped-def]
+def _with_new(waiting, table, found, merge, size, near):
     """The pairs that wait, with those of which there are more now."""
     queue, n, rare, n_rare, floor, places, n_places = waiting
     if n_places + found.n > len(places):
@@ -229,7 +229,7 @@ def _with_new(waiting, table, found, merge, size, near):  # type: ignore[no-unty
 
 
 @part
-def _packed(waiting, more):  # type: ignore[no-untyped-def]
+def _packed(waiting, more):
     """The places that a waiting pair still refers to, with room for more; and how many."""
     alive = 0
     for at in range(waiting.n):
@@ -242,7 +242,7 @@ def _packed(waiting, more):  # type: ignore[no-untyped-def]
 
 
 @part
-def _with_frequent(waiting):  # type: ignore[no-untyped-def]
+def _with_frequent(waiting):
     """The pairs that wait, the most frequent one of all in the queue."""
     queue, n, rare, n_rare, floor, places, n_places = waiting
     if n_rare and (n == 0 or queue[0, COUNT] < floor):
@@ -251,14 +251,14 @@ def _with_frequent(waiting):  # type: ignore[no-untyped-def]
 
 
 @part
-def _without_first(waiting):  # type: ignore[no-untyped-def]
+def _without_first(waiting):
     drop_first(waiting.queue, waiting.n)
     queue, n, rare, n_rare, floor, places, n_places = waiting
     return Waiting(queue, n - 1, rare, n_rare, floor, places, n_places)
 
 
 @part
-def _first_pairs(symbols):  # type: ignore[no-untyped-def]
+def _first_pairs(symbols):
     """The table, how many pairs it holds, and the pairs that wait, each letter being a token."""
     n_pairs = N_LETTERS * N_LETTERS
     times, n_words = np.zeros(n_pairs, np.int64), np.zeros(n_pairs, np.int64)

@@ -8,7 +8,7 @@ GAP = -1  # closes a word
 
 
 @entry
-def lay_out(text, starts, counts, ids):  # type: ignore[no-untyped-def]
+def lay_out(text, starts, counts, ids):
     """The symbols of words: `text[starts[i]:starts[i + 1]]` each; `ids` has the id of a byte."""
     n = len(counts)
     symbols = np.empty(len(text) + 2 * n, np.int32)
@@ -24,7 +24,7 @@ def lay_out(text, starts, counts, ids):  # type: ignore[no-untyped-def]
 
 
 @part
-def longest_word(symbols):  # type: ignore[no-untyped-def]
+def longest_word(symbols):
     """The ids of the longest word; a merge has no more neighbours in a word than this."""
     longest = n = 0
     for symbol in symbols:

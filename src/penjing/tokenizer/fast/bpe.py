@@ -40,7 +40,7 @@ _HEAP_PLACE_MASK = np.uint64((1 << 40) - 1)
 
 
 @inlined
-def _units(word, length, tables, ids):  # type: ignore[no-untyped-def]
+def _units(word, length, tables, ids):
     """What merging begins with: bytes, and tokens that characters are sure to become -> how many.
 
     `allowed` is the smallest rank of a merge across the edge where the next character begins.
@@ -69,7 +69,7 @@ def _units(word, length, tables, ids):  # type: ignore[no-untyped-def]
 
 
 @part
-def merge_short(word, length, tables, keys, out):  # type: ignore[no-untyped-def]
+def merge_short(word, length, tables, keys, out):
     """The ids of a word of at most SHORT bytes, 32 bits each -> how many.
 
     All but `length` are addresses: tables of a MergeTable, `keys` of the scratch memory.
@@ -117,7 +117,7 @@ def merge_short(word, length, tables, keys, out):  # type: ignore[no-untyped-def
 
 
 @inlined
-def _sink(heap, place, size):  # type: ignore[no-untyped-def]
+def _sink(heap, place, size):
     """Let the entry at `place` sink below all that are smaller."""
     entry = load(heap + 8 * place)
     child = 2 * place + 1
@@ -133,7 +133,7 @@ def _sink(heap, place, size):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _push(heap, size, rank, place):  # type: ignore[no-untyped-def]
+def _push(heap, size, rank, place):
     """Put a pair that has a rank into the heap -> its size."""
     if rank == NO_RANK:
         return size
@@ -150,7 +150,7 @@ def _push(heap, size, rank, place):  # type: ignore[no-untyped-def]
 
 
 @part
-def merge_long(word, length, tables, out):  # type: ignore[no-untyped-def]
+def merge_long(word, length, tables, out):
     """The same for a word of any length, in 24 to 32 bytes of memory for each byte.
 
     An entry of the heap is out of date when its place has another rank by now.

@@ -63,7 +63,7 @@ def made_characters(
 
 
 @entry
-def _make(byte_ids, slots, results, used_at, made):  # type: ignore[no-untyped-def]
+def _make(byte_ids, slots, results, used_at, made):
     slots_at, mask = address(slots), len(slots) - 1
     for code in range(0x800, len(made)):
         a = np.int64(byte_ids[_LEAD | code >> 12])
@@ -86,7 +86,7 @@ def _make(byte_ids, slots, results, used_at, made):  # type: ignore[no-untyped-d
 
 
 @inlined
-def write_made(made, code, allowed, out):  # type: ignore[no-untyped-def]
+def write_made(made, code, allowed, out):
     """Write the ids of a character, if no merge of a rank below `allowed` is in the way -> how many
     they are, or 0. 12 bytes of `out` are written to."""
     row = made + 16 * code
@@ -99,18 +99,18 @@ def write_made(made, code, allowed, out):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def is_three_bytes(i):  # type: ignore[no-untyped-def]
+def is_three_bytes(i):
     """Whether the character at i has three bytes."""
     return byte(i) & _LEAD_BITS == _LEAD
 
 
 @inlined
-def code_of_three(i):  # type: ignore[no-untyped-def]
+def code_of_three(i):
     """The code point of three bytes."""
     return (byte(i) & 0x0F) << 12 | (byte(i + 1) & 0x3F) << 6 | byte(i + 2) & 0x3F
 
 
 @inlined
-def edge_rank(edges, code, following):  # type: ignore[no-untyped-def]
+def edge_rank(edges, code, following):
     """The smallest rank of a merge across the edge between a character and the byte behind it."""
     return quad(edges + 4 * ((code & 0xFFF) << 4 | byte(following) & 0x0F))

@@ -141,7 +141,7 @@ class _Worker:
 
 
 @inlined
-def _merge(word, length, tables, scratch, out):  # type: ignore[no-untyped-def]
+def _merge(word, length, tables, scratch, out):
     """The ids of a word that is not in the cache -> how many."""
     strings = number(tables + 48)
     if strings:
@@ -156,9 +156,7 @@ def _merge(word, length, tables, scratch, out):  # type: ignore[no-untyped-def]
 
 
 @entry
-def _encode(  # type: ignore[no-untyped-def]
-    data, text_ends, classes, rule, tables, cache, scratch, ids, ends
-):
+def _encode(data, text_ends, classes, rule, tables, cache, scratch, ids, ends):
     """Encode texts one after the other -> how many ids there are; `ends` of each text's.
 
     Words are taken some at a time: while the last ones are found, the cache lines of the first ones

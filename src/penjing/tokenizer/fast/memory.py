@@ -111,19 +111,19 @@ def prefetch(_typing: Any, _address: Any) -> tuple[Any, Callable[..., Any]]:
 
 
 @inlined
-def address(array):  # type: ignore[no-untyped-def]
+def address(array):
     """Where an array lies. It must be kept as long as that is used."""
     return np.int64(array.ctypes.data)
 
 
 @inlined
-def load_part(at, count):  # type: ignore[no-untyped-def]
+def load_part(at, count):
     """The first `count` (1 to 8) of those bytes, and zeros."""
     return load(at) & (_ALL >> (_64 - (np.uint64(count) << np.uint64(3))))
 
 
 @inlined
-def hash_of(word, length):  # type: ignore[no-untyped-def]
+def hash_of(word, length):
     """64 well-mixed bits of `length` bytes, at least one."""
     mixed = np.uint64(length)
     while length > 8:
@@ -137,7 +137,7 @@ def hash_of(word, length):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def same(one, other, length):  # type: ignore[no-untyped-def]
+def same(one, other, length):
     """Whether `length` bytes, at least one, at two addresses are the same."""
     while length > 8:
         if load(one) != load(other):

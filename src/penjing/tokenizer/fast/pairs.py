@@ -27,12 +27,12 @@ def pair_slots(lefts: Integers, rights: Integers, ranks: Integers) -> Integers:
 
 
 @inlined
-def _place(key, mask):  # type: ignore[no-untyped-def]
+def _place(key, mask):
     return np.int64(((key >> _RIGHT) * _MULTIPLIER) >> _SPREAD) & mask
 
 
 @inlined
-def rank_of(slots, mask, left, right):  # type: ignore[no-untyped-def]
+def rank_of(slots, mask, left, right):
     """The rank of the merge of two tokens, or NO_RANK. `slots` is an address."""
     key = np.uint64(left) << _LEFT | np.uint64(right) << _RIGHT
     place = _place(key, mask)
@@ -46,7 +46,7 @@ def rank_of(slots, mask, left, right):  # type: ignore[no-untyped-def]
 
 
 @entry
-def insert_pairs(keys, slots):  # type: ignore[no-untyped-def]
+def insert_pairs(keys, slots):
     """Put slots into an empty table."""
     mask = len(slots) - 1
     for key in keys:

@@ -18,7 +18,7 @@ _LONG_S = (0xC5, 0xBF)  # ſ in UTF-8: the only other character that is an s but
 
 
 @inlined
-def look(i, end, classes):  # type: ignore[no-untyped-def]
+def look(i, end, classes):
     """The character at i of valid UTF-8 -> (its classes, where the next one begins)."""
     first = byte(i)
     if first < 0x80:
@@ -28,7 +28,7 @@ def look(i, end, classes):  # type: ignore[no-untyped-def]
 
 
 @part
-def _look_wide(i, end, classes):  # type: ignore[no-untyped-def]
+def _look_wide(i, end, classes):
     """The same of a character of several bytes -> its classes and, in the bits above, its size."""
     first = byte(i)
     if first < 0xE0 and i + 1 < end:
@@ -45,7 +45,7 @@ def _look_wide(i, end, classes):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def run(i, end, classes, wanted):  # type: ignore[no-untyped-def]
+def run(i, end, classes, wanted):
     """The end of the characters from i on that are of a wanted class."""
     while i < end:
         kind, after = look(i, end, classes)
@@ -56,7 +56,7 @@ def run(i, end, classes, wanted):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def run_without(i, end, classes, unwanted):  # type: ignore[no-untyped-def]
+def run_without(i, end, classes, unwanted):
     """The end of the characters from i on that are of no unwanted class."""
     while i < end:
         kind, after = look(i, end, classes)
@@ -67,7 +67,7 @@ def run_without(i, end, classes, unwanted):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def some_digits(i, end, classes, most):  # type: ignore[no-untyped-def]
+def some_digits(i, end, classes, most):
     while i < end and most > 0:
         kind, after = look(i, end, classes)
         if not kind & NUMBER:
@@ -78,7 +78,7 @@ def some_digits(i, end, classes, most):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def spaces(i, end, classes, with_lines, whole_end, taken):  # type: ignore[no-untyped-def]
+def spaces(i, end, classes, with_lines, whole_end, taken):
     r"""The end of `\s*[\r\n]+|\s+(?!\S)|\s+` at a space; the first of them if `with_lines`.
 
     If `whole_end`, `\s+\z` comes before all of them. A text ends for this expression in front of a
@@ -99,7 +99,7 @@ def spaces(i, end, classes, with_lines, whole_end, taken):  # type: ignore[no-un
 
 
 @inlined
-def short_form(i, end, any_case):  # type: ignore[no-untyped-def]
+def short_form(i, end, any_case):
     """The end of 's, 't, 're, 've, 'm, 'll or 'd at i, or i."""
     fold = _TO_LOWER if any_case else 0
     if byte(i) != _QUOTE or i + 1 >= end:

@@ -51,7 +51,7 @@ _OTHER = SPACE | LETTER | NUMBER  # what punctuation is not
 
 
 @part
-def word_end(i, end, classes, rule):  # type: ignore[no-untyped-def]
+def word_end(i, end, classes, rule):
     """Where the word that begins at i ends, by the rule of this number."""
     if rule == _GPT2:
         return _gpt2_word(i, end, classes, 0)
@@ -67,7 +67,7 @@ def word_end(i, end, classes, rule):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _gpt2_word(i, end, classes, taken):  # type: ignore[no-untyped-def]
+def _gpt2_word(i, end, classes, taken):
     """`taken`: a class of which an expression before this one makes words of one character."""
     short = short_form(i, end, False)
     if short > i:
@@ -89,7 +89,7 @@ def _gpt2_word(i, end, classes, taken):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _cl100k_word(i, end, classes, digits, whole_end):  # type: ignore[no-untyped-def]
+def _cl100k_word(i, end, classes, digits, whole_end):
     """Qwen2's rule has one digit, Llama 3's up to three; cl100k itself takes space at a text's end
     as one word."""
     kind, after = look(i, end, classes)
@@ -113,7 +113,7 @@ def _cl100k_word(i, end, classes, digits, whole_end):  # type: ignore[no-untyped
 
 
 @inlined
-def _cased(i, end, classes):  # type: ignore[no-untyped-def]
+def _cased(i, end, classes):
     """The end of capitals and then at least one small letter at i, or i.
 
     Letters without case, and marks, are both: without a small letter, the last of them is it.
@@ -132,14 +132,14 @@ def _cased(i, end, classes):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _capitals_and_small(i, end, classes):  # type: ignore[no-untyped-def]
+def _capitals_and_small(i, end, classes):
     """The end of capitals and then small letters, one of them at least, or i."""
     word = _cased(i, end, classes)
     return word if word > i else run(i, end, classes, _CAPITALS)
 
 
 @inlined
-def _gpt4o_word(i, end, classes):  # type: ignore[no-untyped-def]
+def _gpt4o_word(i, end, classes):
     kind, after = look(i, end, classes)
     if kind & NUMBER:
         return some_digits(after, end, classes, 2)
@@ -169,7 +169,7 @@ def _gpt4o_word(i, end, classes):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _deepseek_word(i, end, classes):  # type: ignore[no-untyped-def]
+def _deepseek_word(i, end, classes):
     """Numbers, and runs of Han and kana, were cut out before: a text ends there."""
     kind, after = look(i, end, classes)
     if kind & ELSEWHERE:
@@ -198,7 +198,7 @@ def _deepseek_word(i, end, classes):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _unmatched(i, end, classes):  # type: ignore[no-untyped-def]
+def _unmatched(i, end, classes):
     """The end of characters that no alternative matches: controls that stand before no word."""
     while i < end:
         kind, after = look(i, end, classes)
@@ -211,5 +211,5 @@ def _unmatched(i, end, classes):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _is_latin(letter):  # type: ignore[no-untyped-def]
+def _is_latin(letter):
     return 0 <= (letter | _TO_LOWER) - _A < _LETTERS

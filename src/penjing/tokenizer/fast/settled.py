@@ -57,6 +57,6 @@ def _is_known_settled(code: int) -> bool:
 
 
 @entry
-def _is_without(text, unsettled):  # type: ignore[no-untyped-def]
+def _is_without(text, unsettled):
     end = address(text) + len(text)
     return run_without(address(text), end, address(unsettled), 1) == end

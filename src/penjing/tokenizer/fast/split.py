@@ -29,7 +29,7 @@ def word_ends(text: bytes, split: str) -> NDArray[np.int64]:
 
 
 @entry
-def _fill(text, start, classes, rule, ends):  # type: ignore[no-untyped-def]
+def _fill(text, start, classes, rule, ends):
     """Ends of the words from `start` on, as many as there is room for -> how many."""
     begin, classes_at = address(text), address(classes)
     i, end = begin + start, begin + len(text)

@@ -14,7 +14,7 @@ _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 @inlined
-def find(text, starts, slots, mask, word, length):  # type: ignore[no-untyped-def]
+def find(text, starts, slots, mask, word, length):
     """The number of the string of `length` bytes at `word`, or -1 -> (it, half its hash, its slot).
 
     All but `mask`, the number of slots less one, and `length` are addresses.
@@ -34,13 +34,13 @@ def find(text, starts, slots, mask, word, length):  # type: ignore[no-untyped-de
 
 
 @inlined
-def slot_of(hashed, index):  # type: ignore[no-untyped-def]
+def slot_of(hashed, index):
     """What a slot holds for string number `index`."""
     return hashed << _HALF | np.uint64(index + 1)
 
 
 @entry
-def move_slots(slots, larger):  # type: ignore[no-untyped-def]
+def move_slots(slots, larger):
     """Put all strings of one table into another one, which is empty."""
     mask = len(larger) - 1
     for slot in slots:
@@ -52,7 +52,7 @@ def move_slots(slots, larger):  # type: ignore[no-untyped-def]
 
 
 @entry
-def fill_slots(text, starts, slots):  # type: ignore[no-untyped-def]
+def fill_slots(text, starts, slots):
     """Put all strings of a buffer into an empty table. Of equal ones the first counts."""
     text_at, starts_at, slots_at = address(text), address(starts), address(slots)
     for i in range(len(starts) - 1):

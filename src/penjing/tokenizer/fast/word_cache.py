@@ -35,13 +35,13 @@ def empty_cache(words: int) -> NDArray[np.uint8]:
 
 
 @inlined
-def last_line(cache_bytes):  # type: ignore[no-untyped-def]
+def last_line(cache_bytes):
     """The number of lines less one."""
     return cache_bytes // _LINE - 1
 
 
 @inlined
-def key_of(word, length):  # type: ignore[no-untyped-def]
+def key_of(word, length):
     """The 16 bytes of a word of at most LONGEST, as two integers."""
     tagged = np.uint64(length) << _LENGTH_SHIFT
     if length <= 8:
@@ -50,7 +50,7 @@ def key_of(word, length):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def line_of(cache, mask, key):  # type: ignore[no-untyped-def]
+def line_of(cache, mask, key):
     """Where the line of a word is; `mask` is the number of lines less one."""
     a, b = key
     mixed = a * _F0 ^ b * _F1
@@ -59,13 +59,13 @@ def line_of(cache, mask, key):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _holds(place, key):  # type: ignore[no-untyped-def]
+def _holds(place, key):
     a, b = key
     return load(place) == a and load(place + 8) == b
 
 
 @inlined
-def recall(line, key, out):  # type: ignore[no-untyped-def]
+def recall(line, key, out):
     """Write the ids of a word that was met -> how many, or 0. 16 bytes of `out` are written to."""
     if not _holds(line, key):
         if not _holds(line + _WORD, key):
@@ -79,7 +79,7 @@ def recall(line, key, out):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def remember(line, key, ids, count):  # type: ignore[no-untyped-def]
+def remember(line, key, ids, count):
     """Keep a word and its ids, if they have room. 16 bytes of `ids` are read."""
     if count > _MOST_IDS:
         return

@@ -115,7 +115,7 @@ def _longer(array: NDArray[_Number]) -> NDArray[_Number]:
 
 
 @inlined
-def _piece_end(i, end, classes, han):  # type: ignore[no-untyped-def]
+def _piece_end(i, end, classes, han):
     """Where the first piece of the word from i to `end` ends, cut as in training."""
     plain = end - i <= WORD_PIECE
     for j in range(i, end):
@@ -144,9 +144,7 @@ def _piece_end(i, end, classes, han):  # type: ignore[no-untyped-def]
 
 
 @entry
-def _count(  # type: ignore[no-untyped-def]
-    data, ends, at, classes, rule, han, text, starts, counts, slots, n
-):
+def _count(data, ends, at, classes, rule, han, text, starts, counts, slots, n):
     """Count words from `at` on, as far as there is room -> how many distinct ones there are now."""
     begin, classes_at = address(data), address(classes)
     text_at, starts_at, slots_at = address(text), address(starts), address(slots)

@@ -12,9 +12,7 @@ from penjing.tokenizer.fast.compiling import entry
 
 
 @entry
-def expected_counts(  # type: ignore[no-untyped-def]
-    first, lengths, pieces, ends, weights, scores, longest
-):
+def expected_counts(first, lengths, pieces, ends, weights, scores, longest):
     """How often each piece is expected in the words, over all ways to cut them by likelihood.
 
     Forward: alpha, the likelihood of a word's first characters. Backward: the share of all ways
@@ -52,7 +50,7 @@ def expected_counts(  # type: ignore[no-untyped-def]
 
 
 @entry
-def losses(first, lengths, pieces, starts, sizes, counts, scores):  # type: ignore[no-untyped-def]
+def losses(first, lengths, pieces, starts, sizes, counts, scores):
     """How much less likely the words become without a piece, for each piece of two or more.
 
     Where it stood, the best way to cut it into others takes its place (Kudo, 2018, 3.2). A piece
