@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from penjing.cli.errors import guarded
 from penjing.cli.verb import Verb, find, summaries
+from penjing.cli.warned import warnings_shown
 from penjing.core.table import Table
 from penjing.version import __version__
 
@@ -46,7 +47,8 @@ def main(args: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if args is None else args)
-    return guarded(lambda: _dispatch(words))
+    with warnings_shown():
+        return guarded(lambda: _dispatch(words))
 
 
 def _dispatch(args: Sequence[str]) -> int:
