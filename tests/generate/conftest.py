@@ -13,7 +13,7 @@ from penjing.generate.load import LoadedModel, load
 from penjing.generate.runners.choice import choose_runner
 from penjing.generate.runners.runner import Chunk, Runner
 from penjing.generate.runners.torch_runner import TorchRunner
-from penjing.generate.sampling.draw import Logits
+from penjing.kernels.scores import Logits, Scores
 from penjing.model.base import LanguageModel
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
@@ -33,13 +33,13 @@ class RowRunner(TorchRunner):
     def __init__(self, model: LanguageModel) -> None:
         super().__init__(model, piece=1)
 
-    def forward(self, chunks: Sequence[Chunk]) -> list[Logits]:
-        return [self._rows(chunk) for chunk in chunks]
+    def forward(self, chunks: Sequence[Chunk]) -> list[Scores]:
+        return [Scores(self._rows(chunk)) for chunk in chunks]
 
     def _rows(self, chunk: Chunk) -> Logits:
         last = len(chunk.ids) - chunk.n_logits
         each = [Chunk(chunk.past, [id], int(i >= last)) for i, id in enumerate(chunk.ids)]
-        return np.concatenate([super(RowRunner, self).forward([row])[0] for row in each])
+        return np.concatenate([super(RowRunner, self).forward([row])[0].logits for row in each])
 
 
 @pytest.fixture(scope="session")

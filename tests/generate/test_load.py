@@ -207,7 +207,7 @@ def test_torch_computes_where_nothing_can_be_compiled(folder, monkeypatch):
     def fail(*_):
         raise NumbaError("No LLVM.\nMore of it")
 
-    monkeypatch.setattr(program, "prepare", fail)
+    monkeypatch.setattr(program, "python_function", fail)
     with pytest.warns(RuntimeWarning, match=r"slower than our kernels would: No LLVM\.$"):
         assert load(folder).runner.name == "torch (float32, cpu)"
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from penjing.compiling.functions import entry
 from penjing.core.errors import PenjingError
-from penjing.kernels.compiling import entry
 from penjing.kernels.features import available, isa
 from penjing.kernels.layout import HALF_SCALES
 from penjing.kernels.matrix import n_blocks, pack

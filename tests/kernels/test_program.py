@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from penjing.core.errors import GenerationError
 from penjing.kernels.program import Program
+from penjing.kernels.scores import Summary
 from penjing.quantization.tensor import QuantizedTensor
 
 FAMILIES = ["llama", "qwen3", "gpt2"]
@@ -23,7 +24,7 @@ def text(length: int, seed: int = 1) -> list[int]:
 
 
 def at_once(program: Program, ids: list[int]) -> np.ndarray:
-    return program.forward([(program.new_cache(), ids, len(ids))])[0]
+    return program.forward([(program.new_cache(), ids, len(ids))])[0].logits
 
 
 def round_to_four_bits(weight: np.ndarray, group: int) -> QuantizedTensor:
@@ -73,7 +74,7 @@ def test_token_by_token_has_the_same_bits(
     whole = at_once(program(model.network(half_cache=True)), ids)
     one_by_one = program(model.network(half_cache=True), threads)
     past = one_by_one.new_cache(140)
-    rows = [one_by_one.forward([(past, [token], 1)])[0] for token in ids]
+    rows = [one_by_one.forward([(past, [token], 1)])[0].logits for token in ids]
     np.testing.assert_array_equal(np.concatenate(rows), whole)
 
 
@@ -95,14 +96,13 @@ def test_any_cut_in_any_company_has_the_same_bits(
     program: Callable[..., Program],
 ) -> None:
     """Several texts, each cut anywhere, advanced in any mixture of pieces in one call."""
-    model, rng = (
-        program(form(family).network(half_cache=True), threads),
-        np.random.default_rng(seed),
-    )
+    model = program(form(family).network(half_cache=True), threads)
+    rng = np.random.default_rng(seed)
     texts = [text(length, seed=length) for length in lengths]
-    wanted = [at_once(model, ids) for ids in texts]
+    wanted = [model.forward([(model.new_cache(), ids, len(ids))])[0] for ids in texts]
     pasts = [model.new_cache() for _ in texts]
     got: list[list[np.ndarray]] = [[] for _ in texts]
+    summaries: list[list[Summary]] = [[] for _ in texts]
     while any(past.length < len(ids) for past, ids in zip(pasts, texts, strict=True)):
         rows, owners = [], []
         for i, (past, ids) in enumerate(zip(pasts, texts, strict=True)):
@@ -110,18 +110,21 @@ def test_any_cut_in_any_company_has_the_same_bits(
             if count:
                 rows.append((past, ids[past.length : past.length + count], count))
                 owners.append(i)
-        for i, logits in zip(owners, model.forward(rows), strict=True):
-            got[i].append(logits)
-    for parts, whole in zip(got, wanted, strict=True):
-        np.testing.assert_array_equal(np.concatenate(parts), whole)
+        for i, scores in zip(owners, model.forward(rows), strict=True):
+            got[i].append(scores.logits)
+            summaries[i] += scores.summaries
+    for i, whole in enumerate(wanted):
+        np.testing.assert_array_equal(np.concatenate(got[i]), whole.logits)
+        assert summaries[i] == whole.summaries
 
 
 def test_only_the_last_logits_are_given(form: Any, program: Callable[..., Program]) -> None:
     model, ids = program(form("llama").network()), text(100)
     whole = at_once(model, ids)
     for wanted in (0, 1, 70, 100):
-        (logits,) = model.forward([(model.new_cache(), ids, wanted)])
-        np.testing.assert_array_equal(logits, whole[100 - wanted :])
+        (scores,) = model.forward([(model.new_cache(), ids, wanted)])
+        assert len(scores.summaries) == wanted
+        np.testing.assert_array_equal(scores.logits, whole[100 - wanted :])
 
 
 def test_trim_and_fork(form: Any, program: Callable[..., Program]) -> None:
@@ -132,8 +135,8 @@ def test_trim_and_fork(form: Any, program: Callable[..., Program]) -> None:
     past.trim(20)
     (first,) = model.forward([(past, ids[20:], 40)])
     (second,) = model.forward([(twin, ids[30:], 30)])
-    np.testing.assert_array_equal(first, whole[20:])
-    np.testing.assert_array_equal(second, whole[30:])
+    np.testing.assert_array_equal(first.logits, whole[20:])
+    np.testing.assert_array_equal(second.logits, whole[30:])
 
 
 def test_a_resized_cache_goes_on(form: Any, program: Callable[..., Program]) -> None:
@@ -141,8 +144,8 @@ def test_a_resized_cache_goes_on(form: Any, program: Callable[..., Program]) -> 
     past = model.new_cache(20)
     model.forward([(past, ids[:20], 0)])
     past.resize(60)
-    (logits,) = model.forward([(past, ids[20:], 40)])
-    np.testing.assert_array_equal(logits, at_once(model, ids)[20:])
+    (scores,) = model.forward([(past, ids[20:], 40)])
+    np.testing.assert_array_equal(scores.logits, at_once(model, ids)[20:])
 
 
 def test_mixed_kinds_of_weights(form: Any, program: Callable[..., Program]) -> None:
@@ -176,7 +179,8 @@ def test_what_is_no_number_stays_in_its_own_text(
     net = program(model.network(head=lambda: head), 2)
     healthy, ill = [1, 2, 3, 4, 5, 6], [1, 2, 3, 7, 5, 6]
     alone = at_once(net, healthy)
-    both = net.forward([(net.new_cache(), ids, 6) for ids in (ill, healthy, ill)])
+    said = net.forward([(net.new_cache(), ids, 6) for ids in (ill, healthy, ill)])
+    both = [scores.logits for scores in said]
     np.testing.assert_array_equal(both[1], alone)
     np.testing.assert_array_equal(both[0][:3], alone[:3])
     assert np.isnan(both[0][3:]).all()
@@ -201,8 +205,8 @@ def test_errors_leave_everything_as_it_was(
     with pytest.raises(GenerationError, match=words):
         model.forward([(other, [5, 6, 7], 1), (past, ids, n_logits)])
     assert (past.length, other.length) == (2, 0)
-    (logits,) = model.forward([(past, [7], 1)])
-    np.testing.assert_array_equal(logits, at_once(model, [5, 6, 7])[2:])
+    (scores,) = model.forward([(past, [7], 1)])
+    np.testing.assert_array_equal(scores.logits, at_once(model, [5, 6, 7])[2:])
 
 
 def test_more_errors(form: Any, program: Callable[..., Program]) -> None:
@@ -220,3 +224,13 @@ def test_more_errors(form: Any, program: Callable[..., Program]) -> None:
     model.close()
     with pytest.raises(GenerationError, match="closed"):
         model.forward([(past, [1], 1)])
+
+
+def test_a_summary_of_each_row_of_logits(form: Any, program: Callable[..., Program]) -> None:
+    model = program(form("llama").network(), 3)
+    texts = [text(5), text(70), text(9)]
+    for scores in model.forward([(model.new_cache(), ids, len(ids) - 2) for ids in texts]):
+        assert len(scores.summaries) == len(scores.logits)
+        for row, summary in zip(scores.logits.astype(np.float64), scores.summaries, strict=True):
+            assert (summary.top, summary.id) == (row.max(), row.argmax())
+            assert summary.logsumexp == pytest.approx(np.log(np.exp(row).sum()), abs=1e-5)

@@ -84,15 +84,14 @@ def test_what_has_passed_is_not_tested_again(
 ) -> None:
     monkeypatch.setattr(features, "available", lambda: ["vector"])
     monkeypatch.delenv(features.VARIABLE, raising=False)
-    monkeypatch.setattr(selftest, "passed_mark", lambda isa: tmp_path / isa.sources)
     tested: list[str] = []
-    monkeypatch.setattr(selftest, "failure", lambda isa: tested.append(isa.sources))
     for sources in ("old", "old", "new"):
-        monkeypatch.setattr(features, "_sources", lambda name=sources: name)
+        monkeypatch.setattr(selftest, "passed_mark", lambda _isa, name=sources: tmp_path / name)
+        monkeypatch.setattr(selftest, "failure", lambda _isa, name=sources: tested.append(name))
         support.cache_clear()
         assert support().path == "vector"
     assert tested == ["old", "new"]
-    monkeypatch.setattr(features, "_sources", lambda: "wrong")
+    monkeypatch.setattr(selftest, "passed_mark", lambda _isa: tmp_path / "wrong")
     monkeypatch.setattr(selftest, "failure", lambda _isa: "nonsense")
     for _ in range(2):  # what has failed leaves no mark
         support.cache_clear()
@@ -112,16 +111,6 @@ def test_the_self_test_sees_a_wrong_pass(monkeypatch: pytest.MonkeyPatch) -> Non
     nudged = lambda *args: right(*args) * 1.01  # noqa: E731
     monkeypatch.setattr(selftest, "_logits", nudged)
     assert "a whole pass gave other logits" in str(selftest.failure(features.isa("vector")))
-
-
-def test_other_sources_are_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cached function is found by its argument types: other sources are another type."""
-    import numba
-
-    before = numba.typeof(features.isa("vector"))
-    assert before == numba.typeof(features.isa("vector"))
-    monkeypatch.setattr(features, "_sources", lambda: "other")
-    assert numba.typeof(features.isa("vector")) != before
 
 
 PROGRAM = """

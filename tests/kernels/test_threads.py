@@ -17,19 +17,11 @@ from penjing.kernels import atomic
 from penjing.kernels.threads import SIZE, Team, await_pass, barrier, open_pass
 
 STEPS = 200
-NOTHING = np.zeros((0, 2), np.int64)  # to be fetched meanwhile
 
 
 @njit(nogil=True)
-def pass_of_steps(words: int, leads: bool, counts: int) -> bool:
+def steps(words: int, me: int, team: int, counts: int) -> None:
     """Each step adds 1 to a common counter, and sees what all have added after the barrier."""
-    if leads:
-        me, team = 0, open_pass(words)
-    else:
-        me = await_pass(words, NOTHING)
-        if me == 0:
-            return False
-        team = atomic.load(words + SIZE)
     wrong = 0
     for step in range(STEPS):
         atomic.add(counts, 1)
@@ -40,7 +32,17 @@ def pass_of_steps(words: int, leads: bool, counts: int) -> bool:
     atomic.add(counts + 8, wrong)
     atomic.add(counts + 16 + 8 * me, 1)
     barrier(words, team)
-    return True
+
+
+@njit(nogil=True)
+def pass_of_steps(words: int, leads: bool, counts: int) -> None:
+    """One pass, or all that come."""
+    me = 0 if leads else await_pass(words)
+    while leads or me != 0:
+        steps(words, me, open_pass(words) if leads else atomic.load(words + SIZE), counts)
+        if leads:
+            return
+        me = await_pass(words)
 
 
 class Crew:

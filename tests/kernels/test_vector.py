@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numba import njit
 
+from penjing.compiling.functions import entry
 from penjing.kernels import memory, vector
-from penjing.kernels.compiling import entry
 from penjing.kernels.dot import dot, dot_small
 from penjing.kernels.features import available, isa
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from penjing.model.memory import free_memory, give_back_freed, peak_memory, resident_memory
+from penjing.core.garbage import give_back_freed
+from penjing.model.memory import free_memory, peak_memory, resident_memory
 
 MIB = 2**20
 

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from penjing.core.errors import DataError, GenerationError, TokenizerError
-from penjing.core.files import atomic_file
+from penjing.core.files import write_json
 from penjing.core.types import FinishReason, SamplingParams, TokenStep
 from penjing.generate.engine.engine import Engine
 from penjing.generate.engine.generation import Generation
@@ -132,10 +132,7 @@ class Conversation:
         Raises:
             StorageError: the disk refuses.
         """
-        content = json.dumps({"messages": self.messages}, ensure_ascii=False, indent=2) + "\n"
-        with atomic_file(Path(path)) as scratch:
-            # What is no Unicode becomes JSON's own escape: it was never answered, but is not lost.
-            scratch.write_bytes(content.encode("utf-8", errors="backslashreplace"))
+        write_json(Path(path), {"messages": self.messages})
 
     def load(self, path: str | Path) -> None:
         """Go on with a conversation that was saved; on an error, this one stays as it is.

@@ -13,7 +13,7 @@ takes one cache line: its integers, and what the product needs of them besides.
 
 import numpy as np
 
-from penjing.kernels.compiling import inlined
+from penjing.compiling.functions import inlined
 from penjing.kernels.memory import (
     load,
     read_float,

@@ -12,7 +12,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from penjing.kernels.compiling import intrinsic
+from penjing.compiling.functions import intrinsic
 from penjing.kernels.vector import call
 
 WORD = ir.IntType(64)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from penjing.kernels.compiling import c_function, inlined, part
+from penjing.compiling.functions import c_function, inlined, part
 from penjing.kernels.features import Isa
 from penjing.kernels.functions import FLOAT, exp
 from penjing.kernels.lanes import first, lane_numbers, store_rows
@@ -223,12 +223,10 @@ def _with_floats(_isa, q, n, group, position, chunk, k, v, width, slopes, scratc
 
 
 @cache
-def attention_function(isa: Isa, half: bool) -> Any:
-    """The compiled attention on keys and values in float16 (`half`) or float32.
-
-    It has an `address`, for `call`, and its arguments are those of `attend`.
-    """
-    return c_function(_with_halves if half else _with_floats, isa, 12)
+def attention_address(isa: Isa, half: bool) -> int:
+    """The address, for `call`, of the compiled attention on keys and values in float16 (`half`) or
+    float32. Its arguments are those of `attend`."""
+    return c_function(_with_halves if half else _with_floats, isa, integers=12)
 
 
 @part

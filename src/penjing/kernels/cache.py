@@ -6,8 +6,7 @@ a multiple of 16; keys lie channel after channel, (W, 16), so that one channel o
 is one vector and scores need no sums across lanes.
 """
 
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,7 @@ from penjing.kernels.pages import LINE
 from penjing.kernels.vector import LANES
 
 
-@dataclass(frozen=True)
-class CacheShape:
+class CacheShape(NamedTuple):
     """What a network keeps of a position."""
 
     n_layer: int

@@ -10,11 +10,11 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from penjing.kernels.compiling import intrinsic
+from penjing.compiling.calling import build_call
+from penjing.compiling.functions import intrinsic
 
 _cgutils: Any = cgutils
 _types: Any = types
-_WORD = ir.IntType(64)
 
 
 @intrinsic
@@ -28,8 +28,7 @@ def call(_typing: Any, address: Any, arguments: Any) -> Any:
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         isa, words = context.get_dummy_value(), _cgutils.unpack_tuple(builder, args[1])
-        kind = ir.FunctionType(ir.VoidType(), [isa.type, *[_WORD] * len(words)])
-        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [isa, *words])
+        build_call(builder, args[0], [isa, *words], ir.VoidType())
         return context.get_dummy_value()
 
     words_type = _types.UniTuple(types.int64, arguments.count)

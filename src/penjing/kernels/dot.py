@@ -9,7 +9,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from penjing.kernels.compiling import intrinsic
+from penjing.compiling.functions import intrinsic
 from penjing.kernels.features import IsaType
 from penjing.kernels.vector import LANES, build, call, common, lanes_type, pick
 

@@ -16,11 +16,8 @@ import hashlib
 import os
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import llvmlite
-import numba
 from numba import extending, types
 from numba.core.datamodel import models
 from numba.core.datamodel.registry import register_default
@@ -45,27 +42,25 @@ WAYS = tuple(_NEEDS)
 class Isa:
     """The instruction set that compiled functions use: their first argument, and part of its type.
 
-    So each way has compiled code of its own, in memory and in the cache on disk. `sources` is a
-    fingerprint of all kernels: code that was compiled from other sources is never found.
+    So each way has compiled code of its own, in memory and on disk.
     """
 
     way: str
-    sources: str
 
 
 class IsaType(types.Type):
     """What an `Isa` is to Numba: a type of its own, without a value."""
 
-    def __init__(self, way: str, sources: str) -> None:
-        self.way, self.sources = way, sources
-        super().__init__(name=f"Isa({way}, {sources})")
+    def __init__(self, way: str) -> None:
+        self.way = way
+        super().__init__(name=f"Isa({way})")
 
 
 register_default(IsaType)(models.OpaqueModel)
 
 
 def _typeof_isa(isa: Isa, _context: Any) -> IsaType:
-    return IsaType(isa.way, isa.sources)
+    return IsaType(isa.way)
 
 
 def _unbox_isa(_type: Any, _object: Any, context: Any) -> Any:
@@ -78,16 +73,7 @@ _extending.unbox(IsaType)(_unbox_isa)
 
 def isa(way: str) -> Isa:
     """The argument that makes compiled functions take this way."""
-    return Isa(way, _sources())
-
-
-@cache
-def _sources() -> str:
-    """A fingerprint of the kernels' sources and of the compiler."""
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+    return Isa(way)
 
 
 @cache

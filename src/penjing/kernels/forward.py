@@ -1,7 +1,9 @@
 """A whole pass: token ids to logits, in one compiled function that all threads run."""
 
+from penjing.compiling.functions import part
 from penjing.kernels import atomic
-from penjing.kernels.compiling import entry, part
+from penjing.kernels.functions import FLOAT
+from penjing.kernels.kept import recall
 from penjing.kernels.mixing import (
     attend_alone,
     attend_in_chunks,
@@ -23,6 +25,7 @@ from penjing.kernels.stages import (
     quantized_bytes,
     share,
 )
+from penjing.kernels.summary import PART, combine_parts, summarize_parts
 from penjing.kernels.tables import (
     DOWN,
     DOWN_BIAS,
@@ -93,7 +96,7 @@ def feed_forward_step(model, work, layer, words, me, team):
 
 @part
 def head(model, work, words, me, team):
-    """Logits of the chosen rows."""
+    """Logits of the chosen rows, and their summaries."""
     count, columns = work.plan[N_LOGITS], model.width
     if count == 0:
         return
@@ -104,21 +107,21 @@ def head(model, work, words, me, team):
         weight, bias = vectors[NORM1], vectors[NORM1_BIAS]
         norm_row(model, work, work.chosen[i], weight, bias, quantize, x, records)
     barrier(words, team)
-    begin, end = share(model.vocab_size, me, team)
-    out, row = work.plan[LOGITS], 4 * model.vocab_size
+    begin, end = share(model.vocab_size, me, team, PART)
+    out, row = work.plan[LOGITS], FLOAT * model.vocab_size
     product(model, index, work.input, work.input_row, work.records, count, out, row, begin, end)
+    for i in range(count):
+        parts = work.parts + i * work.parts_row
+        summarize_parts(out + i * row, model.vocab_size, begin, end, parts)
+    barrier(words, team)
+    for i in range(me, count, team):
+        parts, summary = work.parts + i * work.parts_row, work.summaries[i]
+        combine_parts(out + i * row, model.vocab_size, parts, summary)
 
 
-@entry
-def run(_isa, words, leads, model, work):
-    """Open a pass and take part in it (`leads`), or wait for one -> whether there was one."""
-    if leads:
-        me, team = 0, open_pass(words)
-    else:
-        me = await_pass(words, model.ahead)
-        if me == 0:
-            return False
-        team = atomic.load(words + SIZE)
+@part
+def whole_pass(model, work, words, me, team):
+    """A pass from embedding to logits: the part of thread `me`."""
     embed(model, work, me, team)
     barrier(words, team)
     for layer in range(model.n_layer):
@@ -126,4 +129,15 @@ def run(_isa, words, leads, model, work):
         feed_forward_step(model, work, layer, words, me, team)
     head(model, work, words, me, team)
     barrier(words, team)
-    return True
+
+
+def run(kept, address, words, leads):
+    """Open a pass and take part in it (`leads`), or take part in all that come until none does."""
+    model, work = recall(kept, address)
+    me = 0 if leads else await_pass(words)
+    while leads or me != 0:
+        team = open_pass(words) if leads else atomic.load(words + SIZE)
+        whole_pass(model, work, words, me, team)
+        if leads:
+            return
+        me = await_pass(words)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from penjing.kernels.compiling import inlined, part
+from penjing.compiling.functions import inlined, part
 from penjing.kernels.lanes import first
 from penjing.kernels.memory import load, store
 from penjing.kernels.vector import (

@@ -5,7 +5,7 @@ Addresses are of float32 unless said; D channels of a head are padded with zeros
 
 import numpy as np
 
-from penjing.kernels.compiling import inlined, part
+from penjing.compiling.functions import inlined, part
 from penjing.kernels.functions import FLOAT, rms_norm
 from penjing.kernels.lanes import (
     first,

@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from penjing.kernels.compiling import intrinsic
+from penjing.compiling.functions import intrinsic
 from penjing.kernels.features import features
 from penjing.kernels.vector import (
     FLOATS,

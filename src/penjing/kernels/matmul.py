@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from penjing.compiling.functions import c_function, inlined
 from penjing.kernels import layout
 from penjing.kernels.activations import RECORD
 from penjing.kernels.calling import call
-from penjing.kernels.compiling import c_function, inlined
 from penjing.kernels.features import Isa
 from penjing.kernels.layout import (
     COLUMNS,
@@ -126,14 +126,9 @@ _N_ARGUMENTS = 8  # of these functions, beside the Isa
 
 
 @cache
-def _compiled(isa: Isa, kind: int) -> Any:
-    return c_function(_PRODUCTS[kind], isa, _N_ARGUMENTS)
-
-
 def product_address(isa: Isa, kind: int) -> int:
-    """The address of the compiled product with matrices of a kind; it stays where it is."""
-    address: int = _compiled(isa, kind).address
-    return address
+    """The address of the compiled product with matrices of a kind."""
+    return c_function(_PRODUCTS[kind], isa, integers=_N_ARGUMENTS)
 
 
 @inlined

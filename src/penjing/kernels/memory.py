@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from penjing.kernels.compiling import intrinsic
+from penjing.compiling.functions import intrinsic
 from penjing.kernels.vector import (
     FLOATS,
     INTS,

@@ -7,10 +7,10 @@ of them with their whole past.
 
 import numpy as np
 
+from penjing.compiling.functions import inlined, part
 from penjing.kernels.activations import quantize_row
 from penjing.kernels.attention import CHUNK, combine
 from penjing.kernels.calling import call
-from penjing.kernels.compiling import inlined, part
 from penjing.kernels.functions import FLOAT
 from penjing.kernels.heads import HALF, keep_key, keep_value, make_head, take_head
 from penjing.kernels.stages import inputs, quantized_bytes
@@ -177,20 +177,21 @@ def attend_alone(model, work, layer, me, team):
     own = work.own + me * work.own_row
     scratch, queries = own + work.scratch, own + work.own_queries
     stride, newest = work.plan[N_CHUNKS] * result_bytes(model), work.places[0] // CHUNK
+    row = span = np.int64(0)  # the only ones; plain zeros would have all these parts compiled anew
     for head in range(model.n_kv_head):
-        partials = partials_of(model, work, 0, head)
+        partials = partials_of(model, work, row, head)
         begun = False
         for age in range(newest + 1):
             if (age * model.n_kv_head + head) % team == me:
                 if not begun:
-                    make_queries(model, work, layer, 0, head, scratch, queries)
+                    make_queries(model, work, layer, row, head, scratch, queries)
                     begun = True
                 if age == 0:
-                    make_key_and_value(model, work, layer, 0, 0, head, scratch)
+                    make_key_and_value(model, work, layer, span, row, head, scratch)
                 chunk = newest - age
                 out = partials + chunk * result_bytes(model)
                 attend_chunk(
-                    model, work, layer, 0, 0, 1, head, queries, chunk, scratch, out, stride
+                    model, work, layer, span, row, 1, head, queries, chunk, scratch, out, stride
                 )
 
 

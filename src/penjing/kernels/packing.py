@@ -1,6 +1,6 @@
 """The kernels that bring weights into the form of layout.py."""
 
-from penjing.kernels.compiling import entry, inlined
+from penjing.compiling.functions import entry, inlined
 from penjing.kernels.layout import BLOCK, NIBBLE_PANEL, PAIRED, PANELS, STEP, VALUES
 from penjing.kernels.memory import read_int, write_bits, write_int
 from penjing.kernels.vector import LANES

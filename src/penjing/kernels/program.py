@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from penjing.core.errors import GenerationError
 from penjing.kernels.cache import CacheShape, KernelCache
 from penjing.kernels.company import Company
-from penjing.kernels.compiling import prepare
 from penjing.kernels.features import Isa
 from penjing.kernels.forward import run
+from penjing.kernels.kept import Kept, python_function
 from penjing.kernels.network import Network
 from penjing.kernels.rotation import RotationTable
+from penjing.kernels.scores import Logits, Scores, Summary
 from penjing.kernels.tables import build
 from penjing.kernels.threads import Team
 from penjing.kernels.work import (
@@ -31,7 +32,6 @@ from penjing.kernels.work import (
     Memory,
 )
 
-Logits: TypeAlias = NDArray[np.float32]
 # A text's cache, ids to append to it, and for how many of the last of them logits are wanted.
 Row: TypeAlias = tuple[KernelCache, Sequence[int] | NDArray[np.int64], int]
 
@@ -90,9 +90,8 @@ class Program:
         )
         self._rotation = RotationTable(network.rope) if network.rope is not None else None
         self._turn, self._company = threading.Lock(), Company()
-        model, work = tables.model, self._memory.work
-        prepare(run, isa, 0, True, model, work)  # now, not within the first token
-        self._team = Team(lambda words, leads: run(isa, words, leads, model, work), threads)
+        kept = Kept((tables.model, self._memory.work))
+        self._team = Team(python_function(run, kept, 2), threads)
 
     @property
     def threads(self) -> int:
@@ -112,8 +111,8 @@ class Program:
         """
         return KernelCache(self.cache_shape, self.context_length if capacity is None else capacity)
 
-    def forward(self, rows: Sequence[Row]) -> list[Logits]:
-        """Append each text's ids to its cache -> its logits, float32 (n_logits, V), for each.
+    def forward(self, rows: Sequence[Row]) -> list[Scores]:
+        """Append each text's ids to its cache -> the scores of its last `n_logits`, for each.
 
         The caches grow when all is computed; after an error they are as before.
 
@@ -125,14 +124,14 @@ class Program:
         if len({id(text.cache) for text in texts}) < len(texts):
             raise GenerationError("The same cache was given twice in one call.")
         logits = np.empty((sum(text.n_logits for text in texts), self.vocab_size), np.float32)
-        done = 0
+        summaries: list[Summary] = []
         with self._turn:
             for pieces in _passes(texts):
-                done += self._pass(pieces, logits[done:])
+                summaries += self._pass(pieces, logits[len(summaries) :])
         for text in texts:
             text.cache.length += len(text.ids)
         ends = accumulate((text.n_logits for text in texts), initial=0)
-        return [logits[begin:end] for begin, end in pairwise(ends)]
+        return [Scores(logits[a:b], summaries[a:b]) for a, b in pairwise(ends)]
 
     def _check(
         self, cache: KernelCache, ids: Sequence[int] | NDArray[np.int64], n_logits: int
@@ -159,8 +158,8 @@ class Program:
             )
         return _Piece(cache, cache.length, ids, n_logits)
 
-    def _pass(self, pieces: "list[_Piece]", logits: Logits) -> int:
-        """Compute some rows, MAX_ROWS at most -> how many of them gave logits."""
+    def _pass(self, pieces: "list[_Piece]", logits: Logits) -> list[Summary]:
+        """Compute some rows, MAX_ROWS at most, and logits of the chosen -> their summaries."""
         work, row, chosen = self._memory.work, 0, 0
         longest = max(piece.position + len(piece.ids) for piece in pieces)
         for span, (cache, position, ids, n_logits) in enumerate(pieces):
@@ -179,13 +178,18 @@ class Program:
             self._rotation.reach(longest)
             plan[COS], plan[SIN], plan[ROTATION_STRIDE] = self._rotation.addresses
         self._memory.make_room(row, longest)
-        if row > 1 or self.threads == 1:
+        self._run(row)
+        found = work.summaries[:chosen].tolist()
+        return [Summary(top, int(id), logsumexp) for top, id, logsumexp in found]
+
+    def _run(self, rows: int) -> None:
+        """The pass that is planned, with the whole team, or a single row's alone if that pays."""
+        if rows > 1 or self.threads == 1:
             self._team.run()
-            return chosen
+            return
         began = perf_counter()
         self._team.run(alone=self._company.alone)
         self._company.record(perf_counter() - began)
-        return chosen
 
     def close(self) -> None:
         """End the threads. May be called again; `forward` is an error then."""

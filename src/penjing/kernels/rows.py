@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from penjing.kernels.compiling import inlined, part
+from penjing.compiling.functions import inlined, part
 from penjing.kernels.layout import (
     COLUMNS,
     FLOAT16,

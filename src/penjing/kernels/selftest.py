@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from penjing.compiling.functions import cache_folder, entry
+from penjing.compiling.sources import fingerprint
 from penjing.kernels.activations import GROUP, quantize_rows, row_bytes
-from penjing.kernels.compiling import cache_folder, entry
 from penjing.kernels.features import Isa, processor
 from penjing.kernels.matmul import multiply
 from penjing.kernels.matrix import PackedMatrix, n_blocks, pack
@@ -37,7 +38,8 @@ def passed_mark(isa: Isa) -> Path | None:
     """The file that says that this test was passed, with the code of the same sources, compiled by
     the same compiler for the same processor; None where compiled code is not kept."""
     folder = cache_folder(_multiply)
-    return folder and folder / f"selftest-{isa.way}-{isa.sources}-{processor()}.passed"
+    sources = fingerprint(__file__)[:16]
+    return folder and folder / f"selftest-{isa.way}-{sources}-{processor()}.passed"
 
 
 def product(isa: Isa, x: Floats, matrix: PackedMatrix, splits: tuple[int, ...] = ()) -> Floats:
@@ -198,11 +200,11 @@ def _failure_of_pass(isa: Isa) -> str | None:
     assert network.rope is not None
     program, ids = Program(network, isa=isa), list(range(20))
     right = _logits(layer, embedding, network.rope, ids)
-    together = program.forward([(program.new_cache(), ids, len(ids))])[0]
+    together = program.forward([(program.new_cache(), ids, len(ids))])[0].logits
     if not np.abs(together - right).max() <= 0.002 * np.abs(right).max():  # the past is float16
         return "a whole pass gave other logits than NumPy's"
     past = program.new_cache()
-    alone = np.concatenate([program.forward([(past, [id], 1)])[0] for id in ids])
+    alone = np.concatenate([program.forward([(past, [id], 1)])[0].logits for id in ids])
     if not np.array_equal(alone, together):
         return "a whole pass gave other bits for single tokens than for several together"
     return None

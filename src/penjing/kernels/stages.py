@@ -7,8 +7,8 @@ Outputs of a product, and with them all that is done to each by itself, are shar
 32 columns: two blocks of a matrix, one group of quantized activations.
 """
 
+from penjing.compiling.functions import inlined, part
 from penjing.kernels.activations import GROUP, RECORD, quantize_row
-from penjing.kernels.compiling import inlined, part
 from penjing.kernels.functions import FLOAT, gelu, norm, silu
 from penjing.kernels.layout import BLOCK, FLOAT32, KIND, ROWS, VALUES
 from penjing.kernels.matmul import multiply
@@ -44,10 +44,10 @@ def quantized_bytes(columns):
 
 
 @inlined
-def share(count, me, team):
-    """The columns of `count` that are this thread's: from, to."""
-    groups = (count + GROUP - 1) // GROUP
-    return groups * me // team * GROUP, min(count, groups * (me + 1) // team * GROUP)
+def share(count, me, team, size=GROUP):
+    """The columns of `count` that are this thread's, in whole groups: from, to."""
+    groups = (count + size - 1) // size
+    return groups * me // team * size, min(count, groups * (me + 1) // team * size)
 
 
 @inlined

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from penjing.kernels.attention import attention_function
+from penjing.kernels.attention import attention_address
 from penjing.kernels.features import Isa
-from penjing.kernels.layout import BLOCK, N_FIELDS, ROWS, VALUES
+from penjing.kernels.layout import N_FIELDS
 from penjing.kernels.matrix import PackedMatrix, pack
 from penjing.kernels.network import Floats, Layer, Linear, Matrix, Network, Norm
 from penjing.kernels.pages import Arena, aligned
@@ -26,8 +26,6 @@ EMBEDDING, HEAD = range(2)
 NORM1, NORM1_BIAS, NORM2, NORM2_BIAS, QUERY_NORM, KEY_NORM = range(6)
 QUERY_BIAS, KEY_BIAS, VALUE_BIAS, OUTPUT_BIAS, GATE_BIAS, UP_BIAS, DOWN_BIAS = range(6, 13)
 N_VECTORS = 13
-
-AHEAD = 8 << 20  # bytes of weights that are fetched between two passes: a part of a shared cache
 
 
 class Model(NamedTuple):
@@ -49,7 +47,6 @@ class Model(NamedTuple):
     slopes: int  # address of ALiBi's slopes, or 0
     matrices: NDArray[np.int64]  # (PER_LAYER * n_layer + 2, fields of a matrix)
     vectors: NDArray[np.int64]  # (n_layer + 1, N_VECTORS)
-    ahead: NDArray[np.int64]  # (n, 2): addresses and bytes of the matrices that are read first
 
 
 @dataclass(frozen=True)
@@ -117,14 +114,6 @@ def _pack_layer(isa: Isa, arena: Arena, make_layer: Callable[[], Layer]) -> _Pac
     return *builder.layer(make_layer()), builder
 
 
-def _first_read(matrices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Addresses and bytes of the first matrices that a pass reads, AHEAD bytes in all."""
-    blocks = -(-matrices[:, ROWS] // LANES)
-    sizes = blocks * matrices[:, BLOCK]
-    kept = np.cumsum(sizes) <= AHEAD
-    return np.stack([matrices[:, VALUES], sizes], axis=1)[kept & (sizes > 0)]
-
-
 def build(network: Network, isa: Isa, threads: int = 1) -> Tables:
     """Pack all weights of a network, tensor by tensor, in so many layers at a time.
 
@@ -159,11 +148,10 @@ def build(network: Network, isa: Isa, threads: int = 1) -> Tables:
         eps=network.norm_eps,
         is_gelu=int(network.activation == "gelu"),
         half_cache=int(network.half_cache),
-        attend=attention_function(isa, network.half_cache).address,
+        attend=attention_address(isa, network.half_cache),
         positions=builder.rows(network.positions),
         slopes=builder.vector(network.slopes),
         matrices=np.stack(matrices),
-        ahead=_first_read(np.stack(matrices[:-2])),
         vectors=vectors,
     )
     return Tables(model, tuple(builder.buffers), builder.n_bytes)

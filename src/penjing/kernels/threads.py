@@ -17,9 +17,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from penjing.compiling.functions import part
 from penjing.core.errors import GenerationError
 from penjing.kernels import atomic
-from penjing.kernels.compiling import part
 from penjing.kernels.memory import prefetch
 from penjing.kernels.pages import LINE
 
@@ -37,11 +37,10 @@ N_LINES = 8
 COUNT = 1 << 16
 SPINS = 60  # pauses before a waiting thread gives way: about a microsecond
 LOOKS = 20_000  # looks at the gate, giving way between them: some milliseconds
-AT_ONCE = 512  # bytes that are fetched between two looks
 COMING = 400  # looks for workers that were just called
 
-# (address of the words, whether this thread opens the pass) -> whether there was a pass
-Entry = Callable[[int, bool], bool]
+# Of the address of the words: one pass, if this thread leads; else all that come, until none does.
+Entry = Callable[[int, bool], None]
 
 
 @part
@@ -103,25 +102,14 @@ def open_pass(words):
 
 
 @part
-def await_pass(words, ahead):
-    """A worker waits at the gate -> its number in the pass that opened, or 0: none did.
-
-    `ahead`, (n, 2): addresses and bytes of what the pass will read first. Meanwhile it is fetched,
-    into the cache that all share.
-    """
+def await_pass(words):
+    """A worker waits at the gate -> its number in the pass that opened, or 0: none did."""
     now = atomic.add(words + GATE, 1) // COUNT
-    looks = part = fetched = 0
+    looks = 0
     while True:
         gate = atomic.load(words + GATE)
         if gate // COUNT != now:
             return atomic.add(words + TICKET, 1)
-        if part < len(ahead):
-            for line in range(fetched, fetched + AT_ONCE, LINE):
-                prefetch(ahead[part, 0] + line)
-            fetched += AT_ONCE
-            if fetched >= ahead[part, 1]:
-                part, fetched = part + 1, 0
-            continue
         looks += 1
         if looks < SPINS:
             atomic.pause()
@@ -148,8 +136,7 @@ class _State:
     def work(self) -> None:
         """The life of a worker: passes, as long as they come; then sleep."""
         while True:
-            if self.entry(self.words, False):
-                continue
+            self.entry(self.words, False)
             with self.call:
                 if self.closed:
                     return

@@ -16,6 +16,7 @@ from typing import Any
 
 from numba import types
 
+from penjing.compiling.functions import inlined, intrinsic
 from penjing.kernels.activations import (
     HALF_SHIFTS,
     RECORD,
@@ -24,7 +25,6 @@ from penjing.kernels.activations import (
     SCALED_SUM,
     SHIFT,
 )
-from penjing.kernels.compiling import inlined, intrinsic
 from penjing.kernels.dot import dot, dot_small
 from penjing.kernels.layout import (
     BLOCK,

@@ -23,7 +23,7 @@ from numba.core.datamodel import models
 from numba.core.datamodel.registry import register_default
 from numba.extending import type_callable, typeof_impl
 
-from penjing.kernels.compiling import intrinsic
+from penjing.compiling.functions import intrinsic
 
 LANES = 16
 _cgutils: Any = cgutils

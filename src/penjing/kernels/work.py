@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from penjing.kernels.activations import row_bytes
 from penjing.kernels.attention import CHUNK, TOGETHER, partial_floats
 from penjing.kernels.pages import aligned
+from penjing.kernels.summary import parts_bytes
 from penjing.kernels.tables import Model
 from penjing.kernels.vector import LANES
 
@@ -58,6 +59,9 @@ class Work(NamedTuple):
     input_row: int
     records: int  # the same, quantized; row_bytes(columns) from row to row
     records_row: int  # the most that a row takes
+    parts: int  # what is summed up of each logits row, part by part
+    parts_row: int
+    summaries: NDArray[np.float64]  # (MAX_ROWS, 3): largest logit, its place, log(sum(exp))
     own: int  # of each thread alone: input and records of one row, scratch, queries of one head
     own_row: int
     scratch: int  # where in a thread's own memory scratch begins
@@ -89,6 +93,7 @@ class Memory:
             "inner": padded(model.n_inner),
             "input": padded(widest),
             "records": row_bytes(widest),
+            "parts": parts_bytes(model.vocab_size),
         }
         group = model.n_head // model.n_kv_head
         scratch = rows["input"] + rows["records"]
@@ -101,6 +106,7 @@ class Memory:
             ids=np.zeros(MAX_ROWS, np.int64),
             places=np.zeros(MAX_ROWS, np.int64),
             chosen=np.zeros(MAX_ROWS, np.int64),
+            summaries=np.zeros((MAX_ROWS, 3)),
             queries=self._take(4 * model.n_kv_head * MAX_ROWS * group * model.padded),
             query_bytes=padded(heads),
             key_bytes=padded(kv),

@@ -59,7 +59,7 @@ def kernels() -> Iterator[Any]:
     def logits(config: ModelConfig, weights: Mapping[str, Any], ids: list[int]) -> np.ndarray:
         network = build_network(InMemory(config, weights))  # type: ignore[arg-type]
         made.append(Program(network, isa=isa(candidates()[0])))
-        return made[-1].forward([(made[-1].new_cache(), ids, len(ids))])[0]
+        return made[-1].forward([(made[-1].new_cache(), ids, len(ids))])[0].logits
 
     yield logits
     for program in made:

@@ -21,12 +21,12 @@ def test_logits_of_the_last_n(family, tiny_model):
     runner = TorchRunner(model)
     one, other = runner.new_past(30), runner.new_past(30)
     first = runner.forward([Chunk(one, [1, 2, 3], 0), Chunk(other, [9, 8], 2)])
-    assert first[0].shape == (0, 257) and one.length == 3
-    np.testing.assert_allclose(first[1], expected(model, [9, 8]), atol=1e-5)
+    assert first[0].logits.shape == (0, 257) and one.length == 3
+    np.testing.assert_allclose(first[1].logits, expected(model, [9, 8]), atol=1e-5)
     second = runner.forward([Chunk(other, [7], 1), Chunk(one, [4, 5], 2)])
-    np.testing.assert_allclose(second[0], expected(model, [9, 8, 7])[2:], atol=1e-5)
-    np.testing.assert_allclose(second[1], expected(model, [1, 2, 3, 4, 5])[3:], atol=1e-5)
-    assert all(rows.dtype == np.float32 for rows in (*first, *second))
+    np.testing.assert_allclose(second[0].logits, expected(model, [9, 8, 7])[2:], atol=1e-5)
+    np.testing.assert_allclose(second[1].logits, expected(model, [1, 2, 3, 4, 5])[3:], atol=1e-5)
+    assert all(scores.logits.dtype == np.float32 for scores in (*first, *second))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -39,13 +39,14 @@ def test_pasts_are_resized_forked_and_trimmed(family, tiny_model):
     past.resize(8)
     assert (past.length, past.capacity) == (6, 8) and (twin.length, twin.capacity) == (4, 9)
     assert past.fork().capacity == 8
-    got = runner.forward([Chunk(past, [7], 1), Chunk(twin, [5, 7], 1)])
+    said = runner.forward([Chunk(past, [7], 1), Chunk(twin, [5, 7], 1)])
+    got = [scores.logits for scores in said]
     np.testing.assert_allclose(got[0], expected(model, [1, 2, 3, 4, 5, 6, 7])[-1:], atol=1e-5)
     np.testing.assert_allclose(got[1], expected(model, [1, 2, 3, 4, 5, 7])[-1:], atol=1e-5)
     past.trim(2)
     past.resize(3)
-    (got,) = runner.forward([Chunk(past, [3], 1)])
-    np.testing.assert_allclose(got, expected(model, [1, 2, 3])[-1:], atol=1e-5)
+    (scores,) = runner.forward([Chunk(past, [3], 1)])
+    np.testing.assert_allclose(scores.logits, expected(model, [1, 2, 3])[-1:], atol=1e-5)
     with pytest.raises(ValueError, match="3 positions are filled"):
         past.resize(2)
     with pytest.raises(GenerationError, match="do not fit"):
@@ -61,7 +62,7 @@ def test_bytes_per_token_are_what_a_past_takes(family, tiny_model):
 def test_it_leaves_the_model_as_it_was(tiny_model):
     model = tiny_model(dropout=0.5).train()
     runner = TorchRunner(model)
-    rows = [runner.forward([Chunk(runner.new_past(3), [1, 2], 1)])[0] for _ in range(2)]
+    rows = [runner.forward([Chunk(runner.new_past(3), [1, 2], 1)])[0].logits for _ in range(2)]
     assert model.training and not torch.is_inference_mode_enabled()
     np.testing.assert_array_equal(rows[0], rows[1])
     model.eval()

@@ -114,18 +114,18 @@ class DraftModel(Drafter):
                 chunks[i] = chunk
         while chunks:
             began = self.clock()
-            rows = self.runner.forward(list(chunks.values()))
+            spoken = self.runner.forward(list(chunks.values()))
             if all(len(chunk.ids) == 1 for chunk in chunks.values()):
                 self.round_seconds += 0.1 * (self.clock() - began - self.round_seconds)
             following: dict[int, Chunk] = {}
-            for (i, chunk), logits in zip(chunks.items(), rows, strict=True):
+            for (i, chunk), scores in zip(chunks.items(), spoken, strict=True):
                 request = requests[i]
                 self._texts[request][1].extend(chunk.ids)
                 if not chunk.n_logits:
                     continue  # its beginning is not read whole yet
                 sampler = samplers.setdefault(i, request.sampler.fork())
                 try:
-                    id = sampler.choose(logits[-1, : self.n_tokens])
+                    id = sampler.choose(scores.logits[-1, : self.n_tokens])
                 except GenerationError:
                     continue  # no token is possible after a wrong guess
                 guesses[i].append(id)

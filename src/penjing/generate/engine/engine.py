@@ -24,6 +24,7 @@ from penjing.generate.engine.request import Overflow, Request, prompt_ids
 from penjing.generate.engine.scheduler import Scheduler
 from penjing.generate.engine.speculation import Speculation
 from penjing.generate.runners.runner import Past, Runner
+from penjing.model.memory import keep_freed_blocks
 from penjing.tokenizer.tokenizer import Tokenizer
 
 
@@ -59,6 +60,7 @@ class Engine:
         stop_ids: Collection[int] | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
+        keep_freed_blocks()  # for the logits of each pass, and what sampling makes of them
         if tokenizer.vocab_size > runner.config.vocab_size:
             raise GenerationError(
                 f"The tokenizer has {tokenizer.vocab_size} tokens but the model only "
@@ -129,7 +131,6 @@ class Engine:
             context=min(self.context, past.capacity) if past is not None else self.context,
             on_overflow=on_overflow,
             stop_ids=self.stop_ids if stop_ids is None else stop_ids,
-            summarize=self.runner.summarize,
         )
         if past is not None:
             past.trim(min(past.length, request.n_prompt - 1))  # one token must be read anew
@@ -184,14 +185,15 @@ class Engine:
                 self._in_pass = bool(work)
             if not work:
                 return False
-            # If it is interrupted, their pasts are in disorder.
-            stopped = GenerationError("The pass that was to continue this text was interrupted.")
-            ended: Ended = {item.request: stopped for item in work}
+            ended: Ended | None = None
             try:
                 ended = self._passes.run(work)
             finally:
                 with self._lock:
                     self._in_pass = False
+                    if ended is None:  # their pasts are in disorder
+                        stopped = GenerationError("The pass that continued it was interrupted.")
+                        ended = dict.fromkeys((item.request for item in work), stopped)
                     for request, failure in ended.items():
                         self._end(request, failure)
                     self._reap()

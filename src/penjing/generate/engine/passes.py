@@ -8,7 +8,7 @@ from penjing.generate.engine.request import Request
 from penjing.generate.engine.scheduler import Work
 from penjing.generate.engine.speculation import Speculation
 from penjing.generate.runners.runner import Runner
-from penjing.generate.sampling.draw import Logits
+from penjing.kernels.scores import Scores
 
 Ended = dict[Request, Exception | None]  # requests that came to their end, and what went wrong
 
@@ -36,39 +36,39 @@ class Passes:
         """Read the work and choose tokens; who ended with that, well or not."""
         ended: Ended = {}
         try:
-            for item, logits in zip(work, self._read(work), strict=True):
-                self._digest(item, logits, ended)
+            for item, scores in zip(work, self._read(work), strict=True):
+                self._digest(item, scores, ended)
         except Exception as error:  # whatever it is, its readers are told, and others go on
             ended |= {item.request: error for item in work}
         return ended
 
-    def _read(self, work: Sequence[Work]) -> list[Logits]:
-        """The logits of each part of the work, with guesses where they pay."""
+    def _read(self, work: Sequence[Work]) -> list[Scores]:
+        """The scores of each part of the work, with guesses where they pay."""
         rows = sum(item.n for item in work)
         if self.speculation is not None:
             self.speculation.draft(work, self.most_rows - rows)
             rows += sum(len(item.draft) for item in work)
         chunks = [item.chunk() for item in work]
         began = self.clock()
-        logits = self.runner.forward(chunks)
+        scores = self.runner.forward(chunks)
         seconds = self.clock() - began
         if self.speculation is not None:
             self.speculation.times.record(rows, seconds)
         self.seconds += 0.1 * (seconds - self.seconds)
         self.stats.passes += 1
         self.stats.rows += rows
-        return logits
+        return scores
 
-    def _digest(self, item: Work, logits: Logits, ended: Ended) -> None:
-        """Choose the tokens that the logits (n, V) of one request allow, and hand them out."""
+    def _digest(self, item: Work, scores: Scores, ended: Ended) -> None:
+        """Choose the tokens that the scores of one request allow, and hand them out."""
         request, past = item.request, item.request.past
         assert past is not None, "not admitted"
         n = item.n + len(item.draft)
         request.read(n, self.runner.piece)
         chosen: list[int] = []
         try:
-            for row, guess in zip_longest(logits, item.draft):
-                step = request.advance(row)
+            for row, summary, guess in zip_longest(*scores, item.draft):
+                step = request.advance(row, summary)
                 chosen.append(step.id)
                 request.outbox.put(step)
                 if step.finish_reason is not None:

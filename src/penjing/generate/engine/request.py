@@ -4,7 +4,7 @@ It knows nothing of batches. The engine reads `unread` ids into `past`, and call
 the logits after the last of them; so the same code speaks alone and in company.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from operator import index
 from queue import SimpleQueue
 from typing import Literal
@@ -14,8 +14,9 @@ from penjing.core.types import FilterRecord, FinishReason, SamplingParams, Token
 from penjing.generate.engine.stop import StopStrings
 from penjing.generate.runners.runner import Past
 from penjing.generate.sampling.candidates import Distribution, filter_record
-from penjing.generate.sampling.draw import Logits, Summary, summarize
+from penjing.generate.sampling.draw import summarize
 from penjing.generate.sampling.sampler import Sampler
+from penjing.kernels.scores import Logits, Summary
 from penjing.tokenizer.stream import StreamDecoder
 from penjing.tokenizer.tokenizer import Tokenizer
 
@@ -44,7 +45,6 @@ class Request:
         context: int,
         on_overflow: Overflow = "stop",
         stop_ids: Collection[int] = (),
-        summarize: Callable[[Logits], Summary] = summarize,
     ) -> None:
         if on_overflow not in ("stop", "slide"):
             raise GenerationError(f"on_overflow must be 'stop' or 'slide', got {on_overflow!r}.")
@@ -57,7 +57,6 @@ class Request:
         self.context, self.on_overflow, self.stop_ids = context, on_overflow, frozenset(stop_ids)
         self.ids = list(prompt_ids)  # the prompt, then what was chosen
         self.n_prompt = len(prompt_ids)
-        self._summarize = summarize  # as the runner does it
         self.start = 0  # which of `ids` is at the past's position 0: moves when the context slides
         self.past: Past | None = None  # of ids[start:], all but the unread; the engine lends it
         self.whole = 0  # positions of the past that were read in whole pieces: others may share
@@ -119,22 +118,24 @@ class Request:
             self.past.trim(0)
             self.whole = 0
 
-    def advance(self, logits: Logits) -> TokenStep:
+    def advance(self, logits: Logits, summary: Summary | None = None) -> TokenStep:
         """Choose the next token by the logits (V,) after all ids, and say what there is to say.
+
+        `summary` is that of the logits, for those who have it.
 
         Raises:
             GenerationError: the logits are not numbers, or no token is possible.
         """
-        text_of = self.tokenizer.token_text
+        params, text_of = self.params, self.tokenizer.token_text
         records: list[FilterRecord] = []
 
         def watch(step: str, before: Logits, after: Logits) -> None:
             records.append(filter_record(step, before, after, text_of))
 
         n = self.tokenizer.vocab_size  # what lies beyond is padding
-        summary = self._summarize(logits)
+        summary = summary or summarize(logits)
         known = summary if n == len(logits) else None
-        id = self.sampler.choose(logits[:n], watch if self.params.trace else None, known)
+        id = self.sampler.choose(logits[:n], watch if params.trace else None, known)
         self.ids.append(id)
         text = "" if id in self.stop_ids else self._stops.push(self._decoder.push(id))
         reason = self._finish_reason(id)
@@ -146,8 +147,8 @@ class Request:
             id=id,
             text=text,
             logprob=model.logprob(id),
-            candidates=model.likeliest(self.params.logprobs, text_of),
-            named=model.named(self.params.logprob_ids),
+            candidates=model.likeliest(params.logprobs, text_of) if params.logprobs else (),
+            named=model.named(params.logprob_ids),
             trace=tuple(records),
             finish_reason="stop" if self._stops.stopped else reason,
         )

@@ -56,10 +56,16 @@ class Scheduler:
     def plan(self) -> list[Work]:
         """The next pass; empty when there is nothing to do."""
         self.admit()
+        speaking: list[Work] = []
+        reading: list[Request] = []
         for request in self.running:
             request.slide()
-        speaking = [Work(r, 1) for r in self.running if r.n_unread == 1]
-        reading = [r for r in self.running if r.n_unread > 1]
+            if request.n_unread == 1:
+                speaking.append(Work(request, 1))
+            else:
+                reading.append(request)
+        if not reading:
+            return speaking
         budget = self.pass_tokens - len(speaking)
         piece = self.cache.runner.piece
         work = speaking + (_pieces if piece > 1 else _shares)(reading, budget, piece)

@@ -19,6 +19,8 @@ class StopStrings:
         """Add `text`; what is certain now, held-back text included."""
         if self.stopped:
             return ""
+        if not self.stops:
+            return text
         text = self._held + text
         found = [(at + len(stop), at) for stop in self.stops if (at := text.find(stop)) >= 0]
         if found:

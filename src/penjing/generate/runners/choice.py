@@ -3,11 +3,11 @@
 import warnings
 from typing import TYPE_CHECKING, Literal, get_args
 
+from penjing.compiling.functions import COMPILING_FAILED
 from penjing.core.errors import CheckpointError, ConfigError, PenjingError
 from penjing.generate.runners.kernel_runner import KernelRunner
 from penjing.generate.runners.network import kernels_fit
 from penjing.generate.runners.runner import Runner
-from penjing.kernels.compiling import COMPILING_FAILED
 from penjing.kernels.features import OFF
 from penjing.kernels.support import support
 from penjing.model.checkpoint import Checkpoint

@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 
 from penjing.core.errors import GenerationError
+from penjing.core.garbage import give_back_freed
 from penjing.generate.runners.network import build_network
 from penjing.generate.runners.runner import Chunk, Past, Runner
-from penjing.generate.sampling.draw import Logits, Summary
 from penjing.kernels.cache import KernelCache
 from penjing.kernels.features import Isa
 from penjing.kernels.program import Program
-from penjing.kernels.summary import summarize
+from penjing.kernels.scores import Scores
 from penjing.kernels.vector import LANES
 from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.machine import available_processors
-from penjing.model.memory import give_back_freed
 
 
 class KernelRunner(Runner):
@@ -46,11 +45,8 @@ class KernelRunner(Runner):
     def new_past(self, capacity: int) -> Past:
         return self.program.new_cache(capacity)
 
-    def forward(self, chunks: Sequence[Chunk]) -> list[Logits]:
+    def forward(self, chunks: Sequence[Chunk]) -> list[Scores]:
         return self.program.forward([(_own(c.past), c.ids, c.n_logits) for c in chunks])
-
-    def summarize(self, logits: Logits) -> Summary:
-        return Summary(*summarize(self.program.isa, logits))
 
     def close(self) -> None:
         self.program.close()

@@ -6,10 +6,9 @@ only thing that knows whether torch or our own kernels do the work.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
-from penjing.generate.sampling.draw import Logits, Summary, summarize
+from penjing.kernels.scores import Scores
 from penjing.model.config import ModelConfig
 
 
@@ -30,8 +29,7 @@ class Past(Protocol):
         (as many as this one)."""
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(NamedTuple):
     """The next tokens of one text: `ids` come after what `past` holds, and are appended to it."""
 
     past: Past
@@ -61,17 +59,13 @@ class Runner(ABC):
         """An empty past with room for `capacity` positions."""
 
     @abstractmethod
-    def forward(self, chunks: Sequence[Chunk]) -> list[Logits]:
+    def forward(self, chunks: Sequence[Chunk]) -> list[Scores]:
         """Read all chunks; for each the logits (n_logits, V), float32, of the tokens after its
-        last `n_logits` ids. No two chunks may share a past.
+        last `n_logits` ids, and perhaps their summaries. No two chunks may share a past.
 
         Raises:
             GenerationError: a past has no room.
         """
-
-    def summarize(self, logits: Logits) -> Summary:
-        """The summary of a row of logits (V,) that `forward` gave."""
-        return summarize(logits)
 
     @abstractmethod
     def close(self) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from penjing.generate.inference import inference
 from penjing.generate.runners.runner import Chunk, Past, Runner
-from penjing.generate.sampling.draw import Logits
+from penjing.kernels.scores import Logits, Scores
 from penjing.model.base import LanguageModel
 from penjing.model.cache import Cache
 
@@ -32,9 +32,9 @@ class TorchRunner(Runner):
     def new_past(self, capacity: int) -> Past:
         return self.model.new_cache(capacity=capacity)
 
-    def forward(self, chunks: Sequence[Chunk]) -> list[Logits]:
+    def forward(self, chunks: Sequence[Chunk]) -> list[Scores]:
         with inference(self.model):
-            return [self._read(chunk) for chunk in chunks]
+            return [Scores(self._read(chunk)) for chunk in chunks]
 
     def close(self) -> None:
         """It holds nothing of its own."""

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from penjing.core.types import Candidate, FilterRecord
-from penjing.generate.sampling.draw import Logits, logsumexp
+from penjing.generate.sampling.draw import logsumexp
+from penjing.kernels.scores import Logits
 
 TokenText = Callable[[int], str]
 

@@ -1,41 +1,21 @@
 """Chance: one token from a distribution, and the two-level sums that make it cheap."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from penjing.core.errors import GenerationError
+from penjing.kernels.scores import Logits, Summary
 
-Logits = npt.NDArray[np.float32]  # (V,): one number a token, -inf for what is not possible
 Ids = npt.NDArray[np.intp]  # token ids, or other places in an array
 
 BLOCK = 1024  # sums are made of so many numbers first: a running sum over all of V is slow
 
 
-def _keep_freed_memory() -> None:
-    """Freeing a large block tells glibc to keep what is freed later (mallopt, M_MMAP_THRESHOLD).
-
-    It gives blocks of the size of a row of logits back to the system at once, and has every page
-    of the next one mapped anew, which takes longer than the arithmetic.
-    """
-    np.empty(16 << 20, np.uint8)
-
-
-_keep_freed_memory()
-
-
-class Summary(NamedTuple):
-    """What is asked of a row of logits most often."""
-
-    top: float  # the largest
-    id: int  # its token, the lowest id of those that tie
-    logsumexp: float  # NaN where no token can be chosen: check_logits says why
-
-
 def summarize(logits: Logits) -> Summary:
-    """The summary of logits (V,)."""
+    """The summary of logits (V,); where no token can be chosen, `check_logits` says why."""
     id = int(logits.argmax())
     top = float(logits[id])
     return Summary(top, id, logsumexp(logits) if math.isfinite(top) else math.nan)

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from penjing.generate.sampling.draw import Ids, Logits
+from penjing.generate.sampling.draw import Ids
 from penjing.generate.sampling.penalties import Counts
+from penjing.kernels.scores import Logits
 from penjing.tokenizer.tokenizer import Tokenizer
 
 _LOG_MAX = math.log(np.finfo(np.float32).max)

@@ -8,7 +8,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from penjing.generate.sampling.draw import Ids, Logits, logsumexp, mass, reach
+from penjing.generate.sampling.draw import Ids, logsumexp, mass, reach
+from penjing.kernels.scores import Logits
 
 # Below this temperature the largest logit is moved to 0 first, lest the quotients overflow.
 TINY_TEMPERATURE = 0.01

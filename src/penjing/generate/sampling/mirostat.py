@@ -9,8 +9,9 @@ import math
 
 import numpy as np
 
-from penjing.generate.sampling.draw import Logits, logsumexp
+from penjing.generate.sampling.draw import logsumexp
 from penjing.generate.sampling.filters import keep, temperature, top_k
+from penjing.kernels.scores import Logits
 
 M = 100  # tokens that version 1 estimates Zipf's exponent from
 

@@ -6,13 +6,14 @@ from copy import copy
 import numpy as np
 import numpy.typing as npt
 
-from penjing.generate.sampling.draw import Ids, Logits
+from penjing.generate.sampling.draw import Ids
+from penjing.kernels.scores import Logits
 
 Counts = npt.NDArray[np.int32]  # (V,)
 
 
 class History:
-    """The tokens so far, and how often each comes in them.
+    """The tokens so far, and how often each comes in them; counted when somebody asks.
 
     Args:
         window: how many of the last tokens are counted; 0 for all.
@@ -21,38 +22,58 @@ class History:
     def __init__(self, vocab_size: int, prompt: Sequence[int] = (), window: int = 0) -> None:
         self.window = window
         self.length = 0  # tokens generated
-        self.seen: Counts = np.zeros(vocab_size, np.int32)  # in the prompt or generated
-        self.generated: Counts = np.zeros(vocab_size, np.int32)
-        self._prompt = len(prompt)
-        self._text = np.array(prompt, np.int32)  # grows by doubling
-        np.add.at(self.seen, self.text[-window:], 1)
+        self._new: list[int] = []  # of them, not counted yet
+        self._prompt = self._end = len(prompt)
+        self._text = np.array(prompt, np.int32)  # (end,), and room: it grows by doubling
+        self._seen: Counts = np.zeros(vocab_size, np.int32)
+        self._generated: Counts = np.zeros(vocab_size, np.int32)
+        np.add.at(self._seen, self._text[-window:], 1)
+
+    def add(self, id: int) -> None:
+        """One more token is generated."""
+        self.length += 1
+        self._new.append(id)
 
     @property
     def text(self) -> Counts:
         """The ids of prompt and output (T,)."""
-        return self._text[: self._prompt + self.length]
+        self._count()
+        return self._text[: self._end]
 
-    def add(self, id: int) -> None:
-        """One more token is generated."""
-        at = self._prompt + self.length
-        if at == len(self._text):
-            self._text = np.concatenate([self._text, np.empty(at + 64, np.int32)])
-        self._text[at] = id
-        self.length += 1
-        self.seen[id] += 1
-        self.generated[id] += 1
-        gone = at - self.window  # the place that has just left the window
-        if self.window and gone >= 0:
-            self.seen[self._text[gone]] -= 1
-            if gone >= self._prompt:
-                self.generated[self._text[gone]] -= 1
+    @property
+    def seen(self) -> Counts:
+        """How often each token is in the prompt or generated."""
+        self._count()
+        return self._seen
+
+    @property
+    def generated(self) -> Counts:
+        """How often each token is generated."""
+        self._count()
+        return self._generated
 
     def fork(self) -> "History":
         """The same past, which goes on by itself."""
         twin = copy(self)
-        twin.seen, twin.generated = self.seen.copy(), self.generated.copy()
-        twin._text = self._text.copy()
+        twin._new, twin._text = self._new.copy(), self._text.copy()
+        twin._seen, twin._generated = self._seen.copy(), self._generated.copy()
         return twin
+
+    def _count(self) -> None:
+        """Enter what is new."""
+        for id in self._new:
+            if self._end == len(self._text):
+                self._text = np.resize(self._text, 2 * self._end + 64)
+            self._text[self._end] = id
+            self._seen[id] += 1
+            self._generated[id] += 1
+            gone = self._end - self.window  # the place that has just left the window
+            if self.window and gone >= 0:
+                self._seen[self._text[gone]] -= 1
+                if gone >= self._prompt:
+                    self._generated[self._text[gone]] -= 1
+            self._end += 1
+        self._new.clear()
 
 
 def repetition_penalty(logits: Logits, seen: Counts, penalty: float) -> Logits:

@@ -30,10 +30,11 @@ from penjing.core.table import Table
 from penjing.core.types import SamplingParams
 from penjing.generate.sampling import filters as filters
 from penjing.generate.sampling import penalties as past
-from penjing.generate.sampling.draw import Logits, Summary, check_logits, draw, summarize
+from penjing.generate.sampling.draw import check_logits, draw, summarize
 from penjing.generate.sampling.dry import dry, find_repeats, longest
 from penjing.generate.sampling.mirostat import mirostat_v1, mirostat_v2
 from penjing.generate.sampling.state import State
+from penjing.kernels.scores import Logits, Summary
 from penjing.tokenizer.tokenizer import Tokenizer
 
 
@@ -150,6 +151,8 @@ class Sampler:
         _check_ids("logprob_ids", params.logprob_ids, vocab_size)
         self.params = params
         self.steps = {name: step for name, step in STEPS.items() if step.active(params)}
+        # Greedy choice from the logits as they are; `watch` must be shown the steps all the same.
+        self._plain = params.temperature == 0 and self.steps.keys() <= {"temperature"}
         self.seed = secrets.randbits(32) if params.seed is None else params.seed
         self.state = State(params, vocab_size, prompt, self.seed, tokenizer, stop_ids)
 
@@ -172,8 +175,8 @@ class Sampler:
         known = summarize(logits) if known is None else known
         if math.isnan(known.logsumexp):
             check_logits(logits, f"The model's logits {self._place}")
-        if self.params.temperature == 0 and self.steps.keys() <= {"temperature"} and not watch:
-            id = known.id  # the largest as it is
+        if self._plain and watch is None:
+            id = known.id
         else:
             logits = self._apply_steps(logits, watch)
             greedy = self.params.temperature == 0

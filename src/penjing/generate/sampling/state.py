@@ -7,11 +7,11 @@ import numpy as np
 
 from penjing.core.errors import GenerationError
 from penjing.core.types import SamplingParams
-from penjing.generate.sampling.draw import Logits
 from penjing.generate.sampling.dry import Breaks
 from penjing.generate.sampling.mirostat import Surprise
 from penjing.generate.sampling.penalties import History
 from penjing.generate.sampling.structured import Grammar
+from penjing.kernels.scores import Logits
 from penjing.tokenizer.tokenizer import Tokenizer
 
 
