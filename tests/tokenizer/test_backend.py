@@ -41,6 +41,16 @@ def test_unknown_parts_are_named(parts: dict[str, Any], message: str, tmp_path: 
     assert str(file) in str(caught.value) and "tokenizers 0." in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "decoder",
+    [[], "Fuse", {"type": {}}, {"type": "Sequence", "decoders": [[]]}],
+    ids=json.dumps,
+)
+def test_parts_that_the_library_would_guess(decoder: object) -> None:
+    with pytest.raises(TokenizerError, match=r'tokenizer\.json is damaged: its "decoder" is, or'):
+        Tokenizer(json.dumps(BASE | {"decoder": decoder}))
+
+
 @pytest.mark.parametrize("merge", ["a b", ["a", "b"], ["a"], []])
 def test_merges_that_would_end_the_process(merge: object) -> None:
     model = {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [merge]}
@@ -62,6 +72,15 @@ def test_a_vocabulary_without_its_unknown_token() -> None:
     for use in (tokenizer.encode, tokenizer.trace):
         with pytest.raises(TokenizerError, match=r"cannot encode this text: .*\[UNK\]"):
             use("b")
+
+
+def test_ids_between_those_of_tokens() -> None:
+    model = {"type": "BPE", "vocab": {"a": 0, "b": 5}, "merges": []}
+    tokenizer = Tokenizer(json.dumps(BASE | {"model": model}))
+    assert tokenizer.vocab_size == 6 and tokenizer.decode([0, 5]) == "a b"
+    for use in (tokenizer.token_of, lambda id: tokenizer.decode([0, id, 5])):
+        with pytest.raises(TokenizerError, match="no token 3"):
+            use(3)
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -30,6 +30,13 @@ def test_boundaries_are_those_of_unicode(text: str) -> None:
     assert found == ([0] if not text else boundaries(text))
 
 
+@given(st.text(alphabet="🇨🇳a", max_size=12))
+def test_flag_letters_may_be_counted_by_the_caller(text: str) -> None:
+    for at in range(len(text) + 1):
+        before = at - len(text[:at].rstrip("🇨🇳"))
+        assert is_boundary(text, at, before) == is_boundary(text, at)
+
+
 @pytest.mark.parametrize(
     ("text", "characters"),
     [

@@ -11,7 +11,7 @@ from tokenizers import models, normalizers, pre_tokenizers
 
 from penjing.core.errors import TokenizerError
 from penjing.tokenizer import compare as module
-from penjing.tokenizer.compare import common_boundary, compare, count_tokens
+from penjing.tokenizer.compare import common_boundary, compare_tokenizers, count_tokens
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.figures import CutFigures
 from penjing.tokenizer.splits import ANYWHERE, LINE_END, WORD_END
@@ -36,7 +36,7 @@ def wordpiece() -> Tokenizer:
 
 
 def figures(tokenizer: Tokenizer, *texts: str) -> CutFigures:
-    return compare({"it": tokenizer}, texts)["it"]
+    return compare_tokenizers({"it": tokenizer}, texts)["it"]
 
 
 def test_the_text_itself(byte: Tokenizer) -> None:
@@ -104,9 +104,9 @@ def test_a_long_text_in_parts_is_the_same(
 ) -> None:
     text = "unhappiness, the 今 end.\n/ and so\n\n on 今天。\n" * 40
     both = {"byte": byte, "wordpiece": wordpiece}
-    whole = compare(both, [text, "the"])
+    whole = compare_tokenizers(both, [text, "the"])
     monkeypatch.setattr(module, "_BATCH", 60)
-    parts = compare(both, [text, "the"])
+    parts = compare_tokenizers(both, [text, "the"])
     for name in both:
         assert parts[name].text == whole[name].text
         assert parts[name].tokens == whole[name].tokens
@@ -127,7 +127,7 @@ def test_where_a_text_may_be_cut_for_all(byte: Tokenizer, wordpiece: Tokenizer) 
 def test_tokens_are_counted_as_they_are_compared(byte: Tokenizer, wordpiece: Tokenizer) -> None:
     texts = ["unhappiness, the 今", "the\n\nthe"]
     both = {"byte": byte, "wordpiece": wordpiece}
-    expected = [cut.tokens for cut in compare(both, texts).values()]
+    expected = [cut.tokens for cut in compare_tokenizers(both, texts).values()]
     assert count_tokens(both.values(), texts) == [26, *expected]
 
 
@@ -136,10 +136,10 @@ def test_an_endless_line_in_parts_has_as_many_tokens(
 ) -> None:
     bpe = train_tokenizer(["今天天气不错，" * 9], TokenizerConfig(vocab_size=260))
     text = "今天天气不错，人工智能。" * 200
-    whole = compare({"bpe": bpe, "byte": byte}, [text])
+    whole = compare_tokenizers({"bpe": bpe, "byte": byte}, [text])
     monkeypatch.setattr(module, "_BATCH", 30)
     monkeypatch.setattr(module, "_LINE", 100)
-    parts = compare({"bpe": bpe, "byte": byte}, [text])
+    parts = compare_tokenizers({"bpe": bpe, "byte": byte}, [text])
     assert {name: cut.tokens for name, cut in parts.items()} == {
         name: cut.tokens for name, cut in whole.items()
     }
@@ -148,4 +148,4 @@ def test_an_endless_line_in_parts_has_as_many_tokens(
 
 def test_what_is_not_unicode_is_refused(byte: Tokenizer) -> None:
     with pytest.raises(TokenizerError, match=r"lone surrogate, U\+D800, at character 1"):
-        compare({"byte": byte}, ["a\ud800"])
+        compare_tokenizers({"byte": byte}, ["a\ud800"])

@@ -63,6 +63,14 @@ def test_it_can_be_asked_on_the_way() -> None:
     assert reservoir.sample().pieces == [b"one", b"two"] and reservoir.n_read == 6
 
 
+def test_given_away_pieces_are_kept_no_longer() -> None:
+    sample = draw_sample(["one", "zwei", "三"], 100)
+    texts = sample.given_away()
+    assert next(texts) == "one" and len(sample.pieces) == 2
+    assert list(texts) == ["zwei", "三"]
+    assert not sample.pieces and sample.n_bytes == 10 and not sample.sampled
+
+
 def test_lone_surrogates_are_refused() -> None:
     with pytest.raises(TokenizerError, match="surrogate"):
         draw_sample(["\udc00"], 100)

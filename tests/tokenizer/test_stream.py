@@ -69,6 +69,8 @@ def sentencepiece_like(decoder: decoders.Decoder) -> Tokenizer:
         "▁the",
         "lo",
         "人",
+        "▁▁",
+        "lo▁",
         *(f"<0x{i:02X}>" for i in range(256)),
     ]
     backend = tokenizers.Tokenizer(
@@ -94,8 +96,17 @@ SENTENCEPIECE = [
 ]
 
 
+# Strips a space off each token, for they are not one text yet.
+UNFUSED = decoders.Sequence([decoders.Replace("▁", " "), decoders.Strip(" ", 1, 0)])
+
+
+def test_a_decoder_that_is_not_known() -> None:
+    with pytest.raises(TokenizerError, match="cannot be read token by token"):
+        StreamDecoder(sentencepiece_like(UNFUSED))
+
+
 @pytest.mark.parametrize("decoder", SENTENCEPIECE, ids=str)
-@given(words=st.lists(st.sampled_from([1, 2, 3, 4, 5, 6])), skip=st.booleans())
+@given(words=st.lists(st.integers(1, 8)), skip=st.booleans())
 def test_sentencepiece_words(decoder: decoders.Decoder, words: list[int], skip: bool) -> None:
     tokenizer = sentencepiece_like(decoder)
     expected = tokenizer.decode(words, skip_special=skip)
@@ -103,7 +114,7 @@ def test_sentencepiece_words(decoder: decoders.Decoder, words: list[int], skip: 
 
 
 @pytest.mark.parametrize("decoder", SENTENCEPIECE[:2], ids=str)
-@given(ids=st.lists(st.integers(0, 6 + 256)))
+@given(ids=st.lists(st.integers(0, 8 + 256)))
 def test_any_ids_of_a_vocabulary_with_byte_fallback(
     decoder: decoders.Decoder, ids: list[int]
 ) -> None:

@@ -311,7 +311,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         assert str(tmp_path) in str(caught.value)
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", '"text"'])
+@pytest.mark.parametrize("content", ["{", "[1]", '"text"', r'{"eos_token": "\ud800"}'])
 def test_damaged_settings_are_named(bpe: Tokenizer, tmp_path: Path, content: str) -> None:
     bpe.save(tmp_path)
     (tmp_path / "tokenizer_config.json").write_text(content, encoding="utf-8")

@@ -68,6 +68,13 @@ def test_a_family_and_a_rare_character(byte: Tokenizer) -> None:
     assert view.pieces[1].text == r"\xF0"
 
 
+def test_a_row_of_flags(byte: Tokenizer) -> None:
+    """A letter may end one flag or begin another: that hangs on all letters before it."""
+    flags = "🇨🇳🇯🇵a🇧🇷"
+    view = view_text(byte, flags * 300)
+    assert [each.text for each in view.joined] == ["🇨🇳", "🇯🇵", "🇧🇷"] * 300
+
+
 def test_nothing_shown_is_broken_or_invisible(tokenizer: Tokenizer, tricky: str) -> None:
     for piece in view_text(tokenizer, tricky).pieces:
         assert "\ufffd" not in piece.text or "\ufffd" in tricky

@@ -12,17 +12,17 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from penjing.core.errors import TokenizerError
 from penjing.tokenizer.assembling import assemble
+from penjing.tokenizer.files import STEPS
 
 _Part = Mapping[str, Any]
 
-# The parts of a tokenizer.json: where the library keeps what it knows, and the name of a sequence's
-# steps.
+# The parts of a tokenizer.json, and where the library keeps what it knows of each.
 _PARTS = {
-    "model": (models, None),
-    "normalizer": (normalizers, "normalizers"),
-    "pre_tokenizer": (pre_tokenizers, "pretokenizers"),
-    "post_processor": (processors, "processors"),
-    "decoder": (decoders, "decoders"),
+    "model": models,
+    "normalizer": normalizers,
+    "pre_tokenizer": pre_tokenizers,
+    "post_processor": processors,
+    "decoder": decoders,
 }
 _OTHERS = ("version", "truncation", "padding", "added_tokens")
 _EMPTY_MODEL: _Part = {"type": "BPE", "vocab": {}, "merges": []}
@@ -75,7 +75,7 @@ def _reason(text: str, source: str, error: Exception) -> str:
     for name in spec:
         if name not in (*_PARTS, *_OTHERS):
             return f"{source}, line {_line(text, name)}: {library} knows no part {name!r}. {_CURE}"
-    for name, (known, _) in _PARTS.items():
+    for name, known in _PARTS.items():
         for where, step, why in _failing(name, spec.get(name)):
             kind = step.get("type")
             if kind is not None and not hasattr(known, str(kind)):
@@ -91,7 +91,7 @@ def _failing(name: str, part: Any, where: str = "") -> Iterator[tuple[str, _Part
     if not isinstance(part, dict):
         return
     where = where or name
-    steps = part.get(_PARTS[name][1] or "")
+    steps = part.get(STEPS.get(name, ""))
     if part.get("type") == "Sequence" and isinstance(steps, list):
         for number, step in enumerate(steps, start=1):
             yield from _failing(name, step, f"{where}, step {number},")

@@ -52,7 +52,9 @@ def assemble(
         "unk_token": unknown,
         "clean_up_tokenization_spaces": False,
     }
-    return Tokenizer(backend.to_str(pretty=True), settings)
+    text = backend.to_str(pretty=True)
+    del backend  # it takes some memory, and so does the one that is made of the text
+    return Tokenizer(text, settings)
 
 
 def check_special(tokens: Sequence[str]) -> None:

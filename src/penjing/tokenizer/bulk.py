@@ -46,6 +46,10 @@ class Bulk:
         self.__dict__ |= state
         self._lock = threading.Lock()
 
+    def expect(self, characters: int) -> None:
+        """So much is going to be encoded: whether compiled code is worth it is known at once."""
+        self._seen += characters
+
     def wants(self, characters: int) -> bool:
         """Whether the next so many characters should be encoded here; counts them too."""
         if self._text is None:
@@ -71,7 +75,7 @@ class Bulk:
     @cached_property
     def _encoder(self) -> "BulkEncoder | None":
         """The encoder, or None where it cannot be compiled."""
-        from penjing.tokenizer.fast.compiling import COMPILING_FAILED
+        from penjing.compiling.functions import COMPILING_FAILED
 
         try:
             from penjing.tokenizer.fast.encoder import BulkEncoder

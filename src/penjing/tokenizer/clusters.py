@@ -17,8 +17,12 @@ _EXTENDING = {  # what belongs to the character before it, besides the marks (ca
 }
 
 
-def is_boundary(text: str, at: int) -> bool:
-    """Whether a character ends before `text[at]`; it always does at both ends of the text."""
+def is_boundary(text: str, at: int, flag_letters: int | None = None) -> bool:
+    """Whether a character ends before `text[at]`; it always does at both ends of the text.
+
+    `flag_letters` is how many stand in a row right before it. Who goes through a text knows that:
+    else all of them are looked at again for each.
+    """
     if not 0 < at < len(text):
         return True
     before, after = text[at - 1], text[at]
@@ -30,8 +34,9 @@ def is_boundary(text: str, at: int) -> bool:
         return False
     if before == _JOINER:
         return not (_is_pictograph(after) and _is_pictograph(_base(text, at - 1)))
-    if _is_flag_letter(before) and _is_flag_letter(after):
-        return _flag_letters_before(text, at) % 2 == 0
+    if is_flag_letter(before) and is_flag_letter(after):
+        letters = _flag_letters_before(text, at) if flag_letters is None else flag_letters
+        return letters % 2 == 0
     return not _joins_hangul(before, after)
 
 
@@ -50,16 +55,17 @@ def _base(text: str, at: int) -> str:
 
 def _is_pictograph(char: str) -> bool:
     kinds = ("So", "Sm", "Po", "Pd", "Cn")
-    return char != "" and unicodedata.category(char) in kinds and not _is_flag_letter(char)
+    return char != "" and unicodedata.category(char) in kinds and not is_flag_letter(char)
 
 
-def _is_flag_letter(char: str) -> bool:
+def is_flag_letter(char: str) -> bool:
+    """Whether it is half of a flag: a regional indicator."""
     return "\U0001f1e6" <= char <= "\U0001f1ff"
 
 
 def _flag_letters_before(text: str, at: int) -> int:
     first = at
-    while first and _is_flag_letter(text[first - 1]):
+    while first and is_flag_letter(text[first - 1]):
         first -= 1
     return at - first
 

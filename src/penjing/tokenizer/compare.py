@@ -24,7 +24,9 @@ _LINE = 1 << 21  # characters of a line that is too long to be looked at whole
 Ints = NDArray[np.integer[Any]]
 
 
-def compare(tokenizers: Mapping[str, Tokenizer], texts: Iterable[str]) -> dict[str, CutFigures]:
+def compare_tokenizers(
+    tokenizers: Mapping[str, Tokenizer], texts: Iterable[str]
+) -> dict[str, CutFigures]:
     """The figures of each tokenizer over all the texts, in the order of the tokenizers.
 
     Each text is encoded for itself, as plain text, without a begin or end token. Long ones are

@@ -1,7 +1,7 @@
 """What a tokenizer.json says about its tokenizer."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tokenizers import Tokenizer as Backend
@@ -65,3 +65,28 @@ def unknown_id(spec: Mapping[str, Any]) -> int | None:
     named = isinstance(vocabulary, dict)
     id: int | None = vocabulary.get(model.get("unk_token")) if named else model.get("unk_id")
     return id
+
+
+def merges_of(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The pairs that a BPE merges, best first; older files write the two tokens as one text."""
+    for merge in model.get("merges", ()):
+        left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
+        yield left, right
+
+
+def for_plain_text(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The same tokenizer without its added tokens: for texts in which they are but text.
+
+    Nor does a Unigram model, or one of whole words, find a special token ("</s>") among its pieces.
+    """
+    special = {token["content"] for token in spec.get("added_tokens", ()) if token["special"]}
+    model = spec["model"]
+    match model:
+        case {"type": "Unigram", "vocab": list(pieces)}:  # no text has a piece of no characters
+            pieces = [["" if piece in special else piece, score] for piece, score in pieces]
+            model = {**model, "vocab": pieces}
+        case {"type": "WordPiece" | "WordLevel", "vocab": dict(words)}:
+            special.discard(model.get("unk_token"))
+            words = {word: id for word, id in words.items() if word not in special}
+            model = {**model, "vocab": words}
+    return {**spec, "model": model, "added_tokens": []}

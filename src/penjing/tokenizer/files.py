@@ -9,6 +9,13 @@ from typing import Any
 from penjing.core.errors import TokenizerError
 from penjing.core.files import atomic_file
 
+STEPS = {  # of each part that may be several: the name under which these are
+    "normalizer": "normalizers",
+    "pre_tokenizer": "pretokenizers",
+    "post_processor": "processors",
+    "decoder": "decoders",
+}
+
 
 def parse(text: str, source: str) -> dict[str, Any]:
     """The content of a tokenizer.json.
@@ -24,8 +31,24 @@ def parse(text: str, source: str) -> dict[str, Any]:
         ) from error
     if not isinstance(spec, dict) or not isinstance(spec.get("model"), dict):
         raise TokenizerError(f'{source} is not a tokenizer.json: it has no "model".')
+    for name in ("model", *STEPS):
+        _check_types(spec.get(name), name, source)
     _check_prefix(spec["model"], source)
     return spec
+
+
+def _check_types(part: Any, name: str, source: str) -> None:
+    """Refuse what is no object with the name of a type: some of it `tokenizers` would guess."""
+    if part is None:
+        return
+    if not isinstance(part, dict) or not isinstance(part.get("type", ""), str):
+        raise TokenizerError(
+            f'{source} is damaged: its "{name}" is, or holds, no object with a "type". Copy or '
+            "save it again."
+        )
+    steps = part.get(STEPS.get(name, ""))
+    for step in steps if isinstance(steps, list) else ():
+        _check_types(step or [], name, source)
 
 
 def _check_prefix(model: Mapping[str, Any], source: str) -> None:
@@ -73,6 +96,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
             source = folder / name
             try:
                 settings |= json.loads(read(source))
+                json.dumps(settings, ensure_ascii=False).encode("utf-8")  # no lone surrogates
             except (ValueError, TypeError, RecursionError) as error:
                 raise TokenizerError(f"{source} is damaged, no JSON object: {error}.") from error
     template = folder / "chat_template.jinja"

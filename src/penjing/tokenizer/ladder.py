@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from penjing.tokenizer.facts import merges_of
+
 BYTE_FALLBACK = re.compile(r"<0x[0-9A-F]{2}>")  # SentencePiece's name for one byte
 Pair = tuple[str, str]
 
@@ -57,8 +59,7 @@ class MergeTable:
     """
 
     def __init__(self, model: Mapping[str, Any], counts: Sequence[int] | None = None) -> None:
-        merges = model.get("merges", ())
-        self._rank: dict[Pair, int] = {_pair(merge): rank for rank, merge in enumerate(merges)}
+        self._rank: dict[Pair, int] = {pair: rank for rank, pair in enumerate(merges_of(model))}
         self._counts = counts
         self._unknown = model.get("unk_token")
         self._falls_back = bool(model.get("byte_fallback"))
@@ -128,9 +129,3 @@ class MergeTable:
 
     def _count(self, rank: int) -> int | None:
         return None if self._counts is None else self._counts[rank]
-
-
-def _pair(merge: str | Sequence[str]) -> Pair:
-    """Both forms that a tokenizer.json may have: "a b", and ["a", "b"]."""
-    left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
-    return left, right

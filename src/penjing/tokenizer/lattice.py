@@ -5,7 +5,6 @@ to a place is the best path to where its last piece begins, and that piece (Vite
 Source: Kudo, 2018, Subword Regularization.
 """
 
-import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -81,7 +80,7 @@ def _best_paths(edges: tuple[Edge, ...], length: int, n_best: int) -> tuple[Path
             for edge in arriving[place]
             for way in best[edge.start]
         )
-        best[place] = heapq.nlargest(n_best, ways, key=lambda way: way.score)
+        best[place] = sorted(ways, key=lambda way: way.score, reverse=True)[:n_best]
     return tuple(Path(tuple(way.edges())[::-1], way.score) for way in best[length])
 
 

@@ -45,6 +45,7 @@ class Pieces:
 
     to_bytes: Callable[[str], bytes]
     strip_left: int = 0  # spaces that decoding takes off the beginning of a text
+    strip_first: str = ""  # a sign that decoding takes off the first token, wherever it stands
     joinable: bool = True  # a text is its tokens' bytes in a row; False: it needs the decoder
     spacing: Spacing | None = None  # the decoder is this one, WordPiece's
 
@@ -65,18 +66,19 @@ def pieces_of(decoder: Mapping[str, Any] | None) -> Pieces:
     if not names or not names <= {"Fuse", "ByteFallback", "Replace", "Strip", "Metaspace"}:
         return Pieces(str.encode, joinable=False)
     replacements: list[tuple[str, str]] = []
-    strip_left = 0
+    strip_left, strip_first, fused = 0, "", False
     for step in steps:
         match step:
             case {"type": "Replace", "pattern": {"String": old}, "content": new}:
                 replacements.append((old, new))
             case {"type": "Metaspace", "replacement": old}:
                 replacements.append((old, " "))
-                strip_left = 0 if step.get("prepend_scheme") == "never" else 1
-            case {"type": "Strip", "content": " ", "start": int(start), "stop": 0}:
+                if step.get("prepend_scheme") != "never":
+                    strip_left, strip_first = 1, old
+            case {"type": "Strip", "content": " ", "start": int(start), "stop": 0} if fused:
                 strip_left = start
-            case {"type": "Fuse" | "ByteFallback"}:
-                pass
+            case {"type": "Fuse" | "ByteFallback" as name}:
+                fused = fused or name == "Fuse"
             case _:
                 return Pieces(str.encode, joinable=False)
 
@@ -87,7 +89,7 @@ def pieces_of(decoder: Mapping[str, Any] | None) -> Pieces:
             token = token.replace(old, new)
         return token.encode("utf-8")
 
-    return Pieces(to_bytes, strip_left)
+    return Pieces(to_bytes, strip_left, strip_first)
 
 
 def _spacing(steps: Sequence[Mapping[str, Any]]) -> Spacing | None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from penjing.core.errors import TokenizerError
 from penjing.core.files import atomic_file
+from penjing.tokenizer.facts import merges_of
 
 FILE = "merges.json"
 _VERSION = 1
@@ -63,8 +64,8 @@ def save_record(folder: str | Path, record: TrainingRecord) -> None:
         scratch.write_text(f'{json.dumps(head)[:-1]}, "merges": [\n{rows}\n]}}\n', encoding="utf-8")
 
 
-def load_record(folder: str | Path, tokenizer: _Tokenizer) -> tuple[MergeRecord, ...] | None:
-    """The merges that training noted beside a tokenizer, in order; None if there is no such file.
+def load_record(folder: str | Path, tokenizer: _Tokenizer) -> TrainingRecord | None:
+    """What training noted beside a tokenizer; None if there is no such file.
 
     Raises:
         TokenizerError: the file is damaged, or belongs to another tokenizer.
@@ -73,7 +74,8 @@ def load_record(folder: str | Path, tokenizer: _Tokenizer) -> tuple[MergeRecord,
     if not file.is_file():
         return None
     try:
-        rows = _rows(json.loads(file.read_bytes()))
+        content = json.loads(file.read_bytes())
+        rows, n_bytes, n_read = _rows(content), int(content["bytes"]), int(content["read"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TokenizerError(
             f"{file} is damaged, no record of merges: {error}. Remove it, or train the tokenizer "
@@ -82,17 +84,17 @@ def load_record(folder: str | Path, tokenizer: _Tokenizer) -> tuple[MergeRecord,
     except OSError as error:
         raise TokenizerError(f"{file} cannot be read: {error.strerror}.") from error
     model = json.loads(tokenizer.text)["model"]
-    merges, vocab = model.get("merges", []), model.get("vocab", {})
-    pairs = [tuple(merge.split(" ") if isinstance(merge, str) else merge) for merge in merges]
+    pairs, vocab = list(merges_of(model)), model.get("vocab", {})
     if [(vocab[left], vocab[right]) for left, right in pairs] != [row[:2] for row in rows]:
         raise TokenizerError(
             f"{file} belongs to another tokenizer than the tokenizer.json beside it: its merges "
             "are not the same. Remove it, or train the tokenizer again."
         )
-    return tuple(
+    records = (
         MergeRecord(rank, *row[:2], vocab[left + right], row[2])
         for rank, (row, (left, right)) in enumerate(zip(rows, pairs, strict=True))
     )
+    return TrainingRecord(tuple(records), n_bytes, n_read)
 
 
 def _rows(content: Any) -> Sequence[tuple[int, int, int]]:

@@ -30,6 +30,12 @@ class Sample:
         """The pieces as text, one after the other: one emoji makes a text four times as large."""
         return (piece.decode("utf-8") for piece in self.pieces)
 
+    def given_away(self) -> Iterator[str]:
+        """The same, once: each piece is forgotten here, so its memory is free for what follows."""
+        self.pieces.reverse()
+        while self.pieces:
+            yield self.pieces.pop().decode("utf-8")
+
 
 class Reservoir:
     """Takes in texts of any length in turn, and keeps at most `max_bytes` (but one piece at least).

@@ -160,16 +160,16 @@ def word_splitters(name: str) -> list[pre_tokenizers.PreTokenizer]:
 
 def split_name(pre_tokenizer: Mapping[str, Any] | None) -> str | None:
     """The name of the rule that a tokenizer.json's "pre_tokenizer" follows; None if not ours."""
-    return _named(_byte_patterns(pre_tokenizer))
+    return _named(byte_patterns(pre_tokenizer))
 
 
 def scanner_name(pre_tokenizer: Mapping[str, Any] | None) -> str | None:
     """The same for compiled code, which knows tiktoken's own form of "cl100k" besides."""
-    patterns = _byte_patterns(pre_tokenizer)
+    patterns = byte_patterns(pre_tokenizer)
     return "cl100k" if patterns == (CL100K,) else _named(patterns)
 
 
-def _byte_patterns(pre_tokenizer: Mapping[str, Any] | None) -> tuple[str | None, ...]:
+def byte_patterns(pre_tokenizer: Mapping[str, Any] | None) -> tuple[str | None, ...]:
     """The expressions of a "pre_tokenizer" that makes bytes at last; none of another one."""
     step = pre_tokenizer or {}
     steps = step.get("pretokenizers", [step])
@@ -197,7 +197,7 @@ def _named(patterns: tuple[str | None, ...]) -> str | None:
 
 
 def _pattern(step: Mapping[str, Any]) -> str | None:
-    """The expression whose matches a step of a pre-tokenizer makes words."""
+    """The expression whose matches a step of a "pre_tokenizer" makes words; None: it has none."""
     match step:
         case {
             "type": "Split",

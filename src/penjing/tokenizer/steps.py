@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from penjing.core.errors import TokenizerError
+from penjing.tokenizer.facts import for_plain_text
 from penjing.tokenizer.files import parse
 from penjing.tokenizer.ladder import BYTE_FALLBACK, Ladder, MergeTable
 from penjing.tokenizer.lattice import Lattice, ScoreTable
@@ -44,7 +45,7 @@ class Explainer:
 
     def __init__(self, tokenizer: Tokenizer, counts: Sequence[int] | None = None) -> None:
         self._tokenizer = tokenizer
-        model = parse(tokenizer.text, "tokenizer.json")["model"]
+        model = for_plain_text(parse(tokenizer.text, "tokenizer.json"))["model"]
         self.kind = str(model.get("type", "BPE"))
         self._table: MergeTable | PieceTable | ScoreTable
         match self.kind:

@@ -36,8 +36,7 @@ class StreamDecoder:
         Raises:
             TokenizerError: there is no such id.
         """
-        token = self._tokenizer.token_of(id)
-        return "" if id in self._skipped else self._text.push(token)
+        return "" if id in self._skipped else self._text.push(id)
 
     def flush(self) -> str:
         """What is still held back, as U+FFFD; afterwards a new text can begin."""
@@ -47,13 +46,13 @@ class StreamDecoder:
 
     def _new(self) -> "_Text":
         spacing = self._tokenizer.pieces.spacing
-        return _Bytes(self._tokenizer) if spacing is None else _Words(spacing)
+        return _Bytes(self._tokenizer) if spacing is None else _Words(self._tokenizer, spacing)
 
 
 class _Text(Protocol):
     """A text that tokens are added to, and what of it is certain."""
 
-    def push(self, token: str) -> str: ...
+    def push(self, id: int) -> str: ...
 
     def flush(self) -> str: ...
 
@@ -62,12 +61,17 @@ class _Bytes:
     """Tokens whose bytes make up the text in a row."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._to_bytes = tokenizer.pieces.to_bytes
-        self._strip_left = tokenizer.pieces.strip_left
+        self._tokenizer, pieces = tokenizer, tokenizer.pieces
+        self._strip_first = pieces.strip_first
+        self._strip_left = 0 if pieces.strip_first else pieces.strip_left
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
-    def push(self, token: str) -> str:
-        return self._strip(self._utf8.decode(self._to_bytes(token)))
+    def push(self, id: int) -> str:
+        raw = self._tokenizer.token_bytes(id)
+        if self._strip_first:
+            token = self._tokenizer.token_of(id).replace(self._strip_first, "")
+            raw, self._strip_first = self._tokenizer.pieces.to_bytes(token), ""
+        return self._strip(self._utf8.decode(raw))
 
     def flush(self) -> str:
         return self._strip(self._utf8.decode(b"", final=True))
@@ -85,13 +89,14 @@ class _Bytes:
 class _Words:
     """WordPiece tokens. Whether a space at the end stays may depend on what follows."""
 
-    def __init__(self, spacing: Spacing) -> None:
-        self._spacing = spacing
+    def __init__(self, tokenizer: Tokenizer, spacing: Spacing) -> None:
+        self._tokenizer, self._spacing = tokenizer, spacing
         self._is_first = True
         self._before = ""  # the last character that is certain
         self._held = ""  # a space behind it
 
-    def push(self, token: str) -> str:
+    def push(self, id: int) -> str:
+        token = self._tokenizer.token_of(id)
         text = self._held + self._spacing.written(token, is_first=self._is_first)
         self._is_first = False
         needless = self._spacing.needless

@@ -1,15 +1,12 @@
 """One tokenizer, whatever trained it: a tokenizer.json and what its tokens mean."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import Encoding
-from tokenizers import Tokenizer as Backend
 
 from penjing.core.errors import TokenizerError
 from penjing.tokenizer.alphabet import printable, require_unicode
@@ -18,15 +15,14 @@ from penjing.tokenizer.batching import Piece, batches, pieces_of_texts
 from penjing.tokenizer.bulk import Bulk
 from penjing.tokenizer.facts import kind_of, largest_id, safe_boundary, unknown_id
 from penjing.tokenizer.files import first_token, parse, read, read_settings, write
+from penjing.tokenizer.instances import Instances
 from penjing.tokenizer.pieces import pieces_of
-from penjing.tokenizer.record import TrainingRecord
+from penjing.tokenizer.record import TrainingRecord, save_record
 from penjing.tokenizer.splits import split_name
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-FEW = 64  # added tokens: looking for each of them in a text costs less than the text's encoding
 
 
 class Tokenizer:
@@ -55,16 +51,19 @@ class Tokenizer:
         parts, spec = spec, spec or parse(text, source)
         self.text = text  # the content of tokenizer.json
         self._settings = dict(settings or {})
-        self.record: TrainingRecord | None = None  # of a BPE that was trained just now
+        self.record: TrainingRecord | None = None  # of a BPE trained here, or read beside a run's
         self._backend = open_backend(text, source, parts)
+        self._instances = Instances(text, self._backend)
 
         self.fingerprint = hashlib.sha256(text.encode("utf-8")).hexdigest()  # of tokenizer.json
         self.kind = kind_of(spec)  # a name of KINDS, or the model's type
         self.split = split_name(spec.get("pre_tokenizer"))  # a name of SPLITS, or None
         self.pieces = pieces_of(spec.get("decoder"))
+        self._token_bytes: dict[int, bytes] = {}  # of tokens that were asked for
         self.unknown_id = unknown_id(spec)  # what stands for all that it has no token for
         added = self._backend.get_added_tokens_decoder()
         self.vocab_size = max(largest_id(spec, self._backend), max(added, default=-1)) + 1
+        self._has_gaps = self._backend.get_vocab_size() < self.vocab_size  # ids without a token
         self.added_tokens = {token.content: id for id, token in added.items()}
         self.special_tokens = {token.content: id for id, token in added.items() if token.special}
         self.eos_id = self._role("eos_token")
@@ -106,7 +105,8 @@ class Tokenizer:
         return Tokenizer(text, self._settings)
 
     def save(self, folder: str | Path, *, model_max_length: int | None = None) -> None:
-        """Write tokenizer.json and tokenizer_config.json, such that `transformers` agrees.
+        """Write tokenizer.json and tokenizer_config.json, such that `transformers` agrees, and the
+        `record` if there is one.
 
         `model_max_length` is the context length in tokens that others are told.
 
@@ -114,6 +114,8 @@ class Tokenizer:
             StorageError: the disk refuses.
         """
         write(Path(folder), self.text, self._settings, model_max_length)
+        if self.record is not None:
+            save_record(folder, self.record)
 
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """The ids of a text; no begin or end token is added.
@@ -170,6 +172,10 @@ class Tokenizer:
         for ids, is_last in self._encode(texts, allow_special):
             yield np.asarray(ids, np.uint32), is_last
 
+    def expect(self, characters: int) -> None:
+        """Say how much will be encoded: for much, compiled code is loaded at the first text."""
+        self._bulk.expect(characters)
+
     def _encode(
         self, texts: Iterable[str], allow_special: bool
     ) -> Iterator[tuple["list[int] | NDArray[np.uint32]", bool]]:
@@ -184,8 +190,7 @@ class Tokenizer:
         self, batch: Sequence[Piece], allow_special: bool
     ) -> Iterator[tuple[list[int], bool]]:
         pieces = [piece for piece, _ in batch]
-        special = allow_special or not any(map(self._may_hold_added, pieces))
-        backend = self._backend if special else self._plain
+        backend = self._instances.to_encode(pieces, allow_special=allow_special)
         with encoding_errors():
             encodings = backend.encode_batch_fast(pieces, add_special_tokens=False)
         for (_, is_last), encoding in zip(batch, encodings, strict=True):
@@ -199,8 +204,7 @@ class Tokenizer:
             TokenizerError: the text is not valid Unicode.
         """
         require_unicode(text)
-        special = allow_special or not self._may_hold_added(text)
-        backend = self._backend if special else self._plain
+        backend = self._instances.to_encode([text], allow_special=allow_special)
         with encoding_errors():
             return backend.encode(text, add_special_tokens=False)
 
@@ -215,19 +219,26 @@ class Tokenizer:
         Raises:
             TokenizerError: the text is not valid Unicode.
         """
-        require_unicode(text)
-        with encoding_errors():
-            encoding = self._backend.encode(text, add_special_tokens=False)
-        added = self._backend.get_added_tokens_decoder()
+        encoding = self.trace(text, allow_special=True)
         start = 0
-        for id, (begin, end) in zip(encoding.ids, encoding.offsets, strict=True):
-            if id in added:
+        added = self.are_added(text, encoding)
+        for id, (begin, end), is_added in zip(encoding.ids, encoding.offsets, added, strict=True):
+            if is_added and begin >= start:
                 if start < begin:
                     yield text[start:begin], None
                 yield text[begin:end], id
                 start = end
         if start < len(text):
             yield text[start:], None
+
+    def are_added(self, text: str, encoding: Encoding) -> list[bool]:
+        """Of each token of `trace` with `allow_special`, whether it is an added one: "<unk>" may
+        stand in the text, or for something else."""
+        added = {id: token for token, id in self.added_tokens.items()}
+        return [
+            id in added and (id != self.unknown_id or text[start:end].strip() == added[id])
+            for id, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
+        ]
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
         """The text of ids; bytes that are not UTF-8 become U+FFFD.
@@ -236,9 +247,12 @@ class Tokenizer:
             TokenizerError: there is no such id.
         """
         ids = list(ids)
-        for id in (min(ids), max(ids)) if ids else ():
+        for id in set(ids) if self._has_gaps or not ids else {min(ids), max(ids)}:
             self._check(id)
-        return self._backend.decode(ids, skip_special_tokens=skip_special)
+        if skip_special:  # the library overlooks one whose text its normalizer changes
+            skipped = frozenset(self.special_tokens.values())
+            ids = ids if skipped.isdisjoint(ids) else [id for id in ids if id not in skipped]
+        return self._backend.decode(ids, skip_special_tokens=False)
 
     def token_bytes(self, id: int) -> bytes:
         """The bytes that a token stands for, which may be part of a character.
@@ -246,7 +260,10 @@ class Tokenizer:
         Raises:
             TokenizerError: there is no such id.
         """
-        return self.pieces.to_bytes(self._check(id))
+        known = self._token_bytes.get(id)
+        if known is None:
+            known = self._token_bytes[id] = self.pieces.to_bytes(self._check(id))
+        return known
 
     def token_text(self, id: int) -> str:
         r"""A token for showing: its text, with the bytes of a half character as `\xE4`.
@@ -266,28 +283,10 @@ class Tokenizer:
 
     def id_of(self, token: str) -> int | None:
         """The id of a token as the vocabulary writes it ("Ġthe", "<|endoftext|>"), if it has it."""
-        return self._backend.token_to_id(token)
-
-    def _may_hold_added(self, text: str) -> bool:
-        """Whether an added token is written in a text. If not, both instances cut it alike, and
-        the second one, which takes a while to make, need not be there."""
-        if self._added is None:
-            return True
-        return any(token in text for token in self._added)
-
-    @cached_property
-    def _added(self) -> list[str] | None:
-        """The added tokens' texts, if they are few and stand in a text as they are."""
-        tokens = self._backend.get_added_tokens_decoder().values()
-        plain = not any(token.normalized for token in tokens) or self._backend.normalizer is None
-        return [token.content for token in tokens] if plain and len(tokens) <= FEW else None
-
-    @cached_property
-    def _plain(self) -> Backend:
-        """The instance for plain text: without the added tokens, which are else taken out of a
-        text before anything happens to it."""
-        spec = json.loads(self.text) | {"added_tokens": []}
-        return open_backend(json.dumps(spec), "tokenizer.json")
+        try:
+            return self._backend.token_to_id(token)
+        except UnicodeEncodeError:  # a lone surrogate
+            return None
 
     def __len__(self) -> int:
         return self.vocab_size

@@ -10,10 +10,8 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from tokenizers import Encoding
-
 from penjing.tokenizer.alphabet import printable
-from penjing.tokenizer.clusters import is_boundary
+from penjing.tokenizer.clusters import is_boundary, is_flag_letter
 from penjing.tokenizer.tokenizer import Tokenizer
 
 _SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
@@ -94,7 +92,7 @@ def view_text(tokenizer: Tokenizer, text: str, *, allow_special: bool = False) -
     encoding = tokenizer.trace(text, allow_special=allow_special)
     ids: Sequence[int] = encoding.ids
     kinds = {id: _Kind.of(tokenizer, id) for id in set(ids)}
-    added = _added(tokenizer, text, encoding) if allow_special else [False] * len(ids)
+    added = tokenizer.are_added(text, encoding) if allow_special else [False] * len(ids)
     unknown = [id == tokenizer.unknown_id and not a for id, a in zip(ids, added, strict=True)]
     raws = [b"" if lost else kinds[id].raw for id, lost in zip(ids, unknown, strict=True)]
     spans = _exact(tokenizer, text, raws) or _whole_characters(text, encoding.offsets)
@@ -118,15 +116,6 @@ class _Kind(NamedTuple):
     def of(cls, tokenizer: Tokenizer, id: int) -> "_Kind":
         token = tokenizer.token_of(id)
         return cls(token, tokenizer.pieces.to_bytes(token), shown(tokenizer, token))
-
-
-def _added(tokenizer: Tokenizer, text: str, encoding: Encoding) -> list[bool]:
-    """Which tokens are added ones; "<unk>" may stand in the text, or for something else."""
-    added = {id: token for token, id in tokenizer.added_tokens.items()}
-    return [
-        id in added and (id != tokenizer.unknown_id or text[start:end].strip() == added[id])
-        for id, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
-    ]
 
 
 def shown(tokenizer: Tokenizer, token: str) -> str:
@@ -207,9 +196,10 @@ def _character_ends(text: str, places: set[int]) -> set[int]:
     """Those of the places, in bytes, where a character ends; the end of the text is always one."""
     if text.isascii() and "\r" not in text:
         return places | {len(text)}
-    at, ends = 0, set()
+    at, flag_letters, ends = 0, 0, set()
     for n, char in enumerate(text):
-        if at in places and is_boundary(text, n):
+        if at in places and is_boundary(text, n, flag_letters):
             ends.add(at)
         at += len(char.encode("utf-8"))
+        flag_letters = flag_letters + 1 if is_flag_letter(char) else 0
     return ends | {at}

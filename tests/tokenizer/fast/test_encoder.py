@@ -123,6 +123,20 @@ def test_any_merges(drawn: tuple[models.BPE, list[str]], split: SplitName) -> No
     assert ids_of(BulkEncoder(spec["model"], split, threads=1), texts) == expected
 
 
+def test_tokens_that_are_no_bytes_are_no_words(both: tuple[Tokenizer, BulkEncoder]) -> None:
+    """A vocabulary may hold tokens outside the alphabet of bytes: no text turns into them."""
+    spec = json.loads(both[0].text)
+    spec["model"]["ignore_merges"] = True
+    spec["model"]["vocab"] |= {
+        token: 90_000 + n for n, token in enumerate(["人工智能", " to", "Ġxyz"])
+    }
+    texts = ["人工智能", "go to xyz"]
+    expected = [e.ids for e in Backend.from_str(json.dumps(spec)).encode_batch_fast(texts)]
+    encoder = BulkEncoder(spec["model"], "qwen2", threads=1)
+    assert ids_of(encoder, texts) == expected
+    assert 90_002 in expected[1]
+
+
 def test_merges_written_as_strings(both: tuple[Tokenizer, BulkEncoder]) -> None:
     tokenizer, encoder = both
     merges = [" ".join(merge) for merge in json.loads(tokenizer.text)["model"]["merges"]]

@@ -1,14 +1,17 @@
 """WordPiece learns what `tokenizers` learns, and reads and writes as BERT does."""
 
 import random
+from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import Tokenizer as Backend
-from tokenizers import models, pre_tokenizers, trainers
+from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 from penjing.core.errors import TokenizerError
 from penjing.tokenizer.config import TokenizerConfig
-from penjing.tokenizer.kinds.wordpiece import PREFIX, UNKNOWN
+from penjing.tokenizer.kinds.wordpiece import LONGEST_WORD, PREFIX, UNKNOWN, count_words
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.tokenizer.train import train_tokenizer
 
@@ -103,6 +106,25 @@ def test_a_vocabulary_smaller_than_the_alphabet() -> None:
     assert train(texts, 8, coverage=0.9971).vocab_size == 8
 
 
-def test_white_space_is_no_text() -> None:
+@settings(max_examples=200)
+@given(
+    text=st.text()
+    | st.text(st.sampled_from("  aÉe\u0301中.\n\x00\x1c\x85\u2028\u200d\xa0Σİ\ufffd"))
+)
+@pytest.mark.parametrize("lowercase", [False, True])
+def test_words_are_those_that_bert_reads(text: str, lowercase: bool) -> None:
+    normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    found = pre_tokenizers.BertPreTokenizer().pre_tokenize_str(normalizer.normalize_str(text))
+    expected = Counter(word for word, _ in found if len(word) <= LONGEST_WORD)
+    assert count_words([text], normalizer) == expected
+
+
+@pytest.mark.parametrize("text", [" \n\t\x00 ", "ab" * 51])
+def test_a_text_without_words(text: str) -> None:
+    with pytest.raises(TokenizerError, match="holds no word of at most 100 characters"):
+        train([text], 100)
+
+
+def test_no_text() -> None:
     with pytest.raises(TokenizerError, match="no text"):
-        train([" \n\t\x00 "], 100)
+        train(["", ""], 100)

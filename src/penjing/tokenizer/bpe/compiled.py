@@ -16,48 +16,25 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from penjing.compiling.functions import entry, inlined, part
 from penjing.tokenizer.bpe.ahead import fetch_ahead
-from penjing.tokenizer.bpe.letters import N_LETTERS, join, new_tokens, with_letters
-from penjing.tokenizer.bpe.queue import (
-    COUNT,
-    END,
-    PAIR,
-    START,
-    append,
-    drop_first,
-    longer,
-    move_places,
-    push,
-    replace_first,
-    take_frequent,
-)
+from penjing.tokenizer.bpe.first_pairs import first_pairs
+from penjing.tokenizer.bpe.letters import N_LETTERS, Tokens, join, new_tokens, with_letters
+from penjing.tokenizer.bpe.queue import COUNT, END, PAIR, START, append, longer, push, replace_first
 from penjing.tokenizer.bpe.symbols import GAP, longest_word
-from penjing.tokenizer.bpe.table import TIMES, add, new_table, row_of, with_room
-from penjing.tokenizer.fast.compiling import entry, inlined, part
+from penjing.tokenizer.bpe.table import TIMES, add, row_of, with_room
+from penjing.tokenizer.bpe.waiting import Waiting, packed, with_frequent, without_first
 
 Ints = NDArray[np.int64]
 Ids = NDArray[np.int32]
 
 _ONE = np.uint64(1)  # an index that is not signed is used as it is
 _AHEAD = 6  # words whose memory is fetched before it is their turn
-DONE, STOP = range(2)  # flags: tokens so far, for the caller to see; and its wish to stop
 
 # What a step knows of a token beside its merges: the step, how often it stands there, in how many
 # words, the last of these (later: where its places go), its row in the table. The token before has
 # its id as a number, the token after its id + the size of the vocabulary.
 _STEP, _CHANGE, _WORDS, _LAST, _ROW = range(5)
-
-
-class Waiting(NamedTuple):
-    """Pairs that can be merged."""
-
-    queue: Ints  # (n, 4)
-    n: int
-    rare: Ints  # (n_rare, 4)
-    n_rare: int
-    floor: int  # a pair that is rarer is not in the queue
-    places: Ids
-    n_places: int
 
 
 class Found(NamedTuple):
@@ -70,21 +47,42 @@ class Found(NamedTuple):
     n: int
 
 
-@entry
-def merge_words(symbols, size, flags):
-    """Merge until there are `size` tokens, or no pair is left, or flags[STOP] is set.
+class State(NamedTuple):
+    """Where merging stands."""
 
-    Returns the steps, (n, 4): left, right, result, count. The symbols are changed in place.
-    """
-    tokens, n_tokens = new_tokens(size), N_LETTERS
-    table, used, waiting = _first_pairs(symbols)
+    tokens: Tokens
+    n_tokens: int
+    table: Ints
+    used: int  # rows of the table
+    waiting: Waiting
+    near: Ints  # (2 * size, 5)
+    found: Found
+    steps: Ints  # (n, 4): left, right, result, count; of which `n_steps` are taken
+    n_steps: int
+    longest: int  # ids in a word
+
+
+@entry
+def first_state(symbols, size):
+    """The state in which each letter is a token, on the way to `size` tokens."""
+    table, used, waiting = first_pairs(symbols)
     near = np.full((2 * size, 5), -1, np.int64)
     empty = np.empty(1024, np.int32)
     found = Found(np.empty(2 * size, np.int32), 0, empty, empty.copy(), 0)
-    steps, step = np.empty((size, 4), np.int64), 0
+    steps = np.empty((size, 4), np.int64)
     longest = longest_word(symbols)
-    while n_tokens < size and not flags[STOP]:
-        waiting = _with_frequent(waiting)
+    return State(new_tokens(size), N_LETTERS, table, used, waiting, near, found, steps, 0, longest)
+
+
+@entry
+def merge_on(symbols, size, state, places):
+    """Merge until there are `size` tokens, or no pair is left, or so many places were looked at.
+
+    Returns the state, and whether this is the end. The symbols are changed in place.
+    """
+    tokens, n_tokens, table, used, waiting, near, found, steps, step, longest = state
+    while n_tokens < size and places > 0:
+        waiting = with_frequent(waiting)
         if waiting.n == 0:
             break
         told, pair = waiting.queue[0, COUNT], waiting.queue[0, PAIR]
@@ -93,7 +91,7 @@ def merge_words(symbols, size, flags):
         if count != told and count > 0:  # other merges have taken some of its places
             replace_first(waiting.queue, waiting.n, (count, pair, start, end))
             continue
-        waiting = _without_first(waiting)
+        waiting = without_first(waiting)
         if count < 1:
             continue
         left, right = pair >> 32, pair & 0xFFFFFFFF
@@ -101,15 +99,17 @@ def merge_words(symbols, size, flags):
         result = join(tokens, n_tokens, left, right)
         n_tokens = max(n_tokens, result + 1)
         steps = longer(steps, step + 1)
-        steps[step] = left, right, result, count
+        steps[step, 0], steps[step, 1], steps[step, 2], steps[step, 3] = left, right, result, count
         found = _merge(symbols, waiting.places[start:end], steps[step], size, longest, found)
         found = _sum_up(symbols, found, result, step, size, near)
         table, used = with_room(table, used, 2 * found.n_beside)
         used += _count_anew(table, found, steps[step], size, near)
         waiting = _with_new(waiting, table, found, steps[step], size, near)
         step += 1
-        flags[DONE] = n_tokens
-    return steps[:step]
+        places -= end - start
+    is_end = n_tokens >= size or places > 0
+    state = State(tokens, n_tokens, table, used, waiting, near, found, steps, step, longest)
+    return state, is_end
 
 
 @part
@@ -203,7 +203,7 @@ def _with_new(waiting, table, found, merge, size, near):
     """The pairs that wait, with those of which there are more now."""
     queue, n, rare, n_rare, floor, places, n_places = waiting
     if n_places + found.n > len(places):
-        places, n_places = _packed(waiting, found.n)
+        places, n_places = packed(waiting, found.n)
     queue, rare = longer(queue, n + found.n_beside), longer(rare, n_rare + found.n_beside)
     result = merge[2]
     for number in found.beside[: found.n_beside]:
@@ -226,74 +226,3 @@ def _with_new(waiting, table, found, merge, size, near):
             places[place] = found.where[i]
             near[found.who[i], _LAST] += 1
     return Waiting(queue, n, rare, n_rare, floor, places, n_places)
-
-
-@part
-def _packed(waiting, more):
-    """The places that a waiting pair still refers to, with room for more; and how many."""
-    alive = 0
-    for at in range(waiting.n):
-        alive += waiting.queue[at, END] - waiting.queue[at, START]
-    for at in range(waiting.n_rare):
-        alive += waiting.rare[at, END] - waiting.rare[at, START]
-    into = np.empty((alive + more) * 5 // 4, np.int32)
-    used = move_places(waiting.queue, waiting.n, waiting.places, into, 0)
-    return into, move_places(waiting.rare, waiting.n_rare, waiting.places, into, used)
-
-
-@part
-def _with_frequent(waiting):
-    """The pairs that wait, the most frequent one of all in the queue."""
-    queue, n, rare, n_rare, floor, places, n_places = waiting
-    if n_rare and (n == 0 or queue[0, COUNT] < floor):
-        queue, n, n_rare, floor = take_frequent(queue, n, rare, n_rare)
-    return Waiting(queue, n, rare, n_rare, floor, places, n_places)
-
-
-@part
-def _without_first(waiting):
-    drop_first(waiting.queue, waiting.n)
-    queue, n, rare, n_rare, floor, places, n_places = waiting
-    return Waiting(queue, n - 1, rare, n_rare, floor, places, n_places)
-
-
-@part
-def _first_pairs(symbols):
-    """The table, how many pairs it holds, and the pairs that wait, each letter being a token."""
-    n_pairs = N_LETTERS * N_LETTERS
-    times, n_words = np.zeros(n_pairs, np.int64), np.zeros(n_pairs, np.int64)
-    last = np.empty(n_pairs, np.int64)
-    places = np.empty(0, np.int32)
-    for placing in range(2):  # first how many places each pair has, then which
-        last[:] = -1
-        if placing:
-            ends = np.cumsum(n_words)
-            places = np.empty(ends[-1] * 5 // 4, np.int32)
-            times[:], n_words = 0, ends - n_words
-        at = 0
-        while at < len(symbols):
-            weight, word = symbols[at], at + 1
-            at = word
-            while symbols[at] != GAP:
-                if symbols[at + 1] != GAP:
-                    pair = symbols[at] * N_LETTERS + symbols[at + 1]
-                    times[pair] += weight
-                    if last[pair] != word:
-                        last[pair] = word
-                        if placing:
-                            places[n_words[pair]] = word
-                        n_words[pair] += 1
-                at += 1
-            at += 1
-    table, queue, n = new_table(4 * n_pairs), np.empty((n_pairs, 4), np.int64), 0
-    start = 0
-    for number in range(n_pairs):
-        if times[number]:
-            pair = number // N_LETTERS << 32 | number % N_LETTERS
-            add(table, row_of(table, pair), pair, times[number])
-            push(queue, n, (times[number], pair, start, n_words[number]))
-            n += 1
-        start = n_words[number]
-    floor = max(1, queue[0, COUNT] // 16) if n else 1
-    rare = np.empty((n_pairs, 4), np.int64)
-    return table, n, Waiting(queue, n, rare, 0, floor, places, start)

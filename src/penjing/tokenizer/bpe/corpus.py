@@ -4,14 +4,16 @@ Both ways give the same steps. Compiled code takes a second to load, and the fir
 some to be compiled; so a small text is merged in Python, as `learn` explains it.
 """
 
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import NDArray
 
 from penjing.core.errors import TokenizerError
+from penjing.core.garbage import give_back_freed
 from penjing.tokenizer.alphabet import BYTE_TO_CHAR, CHAR_TO_BYTE
 from penjing.tokenizer.bpe.learn import Step, learn
 from penjing.tokenizer.config import HanRule, SplitName
@@ -20,6 +22,7 @@ from penjing.tokenizer.splits import training_splitter
 
 SMALL = 1 << 19  # bytes of text
 _MOST = 2**31 - 1  # places in words, and occurrences of one: they are numbers of 32 bits
+PART = 1 << 16  # places that are looked at in one call: some milliseconds
 _TOLD_EVERY = 0.25  # seconds
 
 LETTERS = sorted(BYTE_TO_CHAR)  # `tokenizers` numbers them so, and ties go to the lower number
@@ -42,10 +45,10 @@ def learn_steps(
     """
     if sample.n_bytes <= SMALL:
         return plainly(sample.texts, split, han, size)
-    from penjing.tokenizer.fast.compiling import COMPILING_FAILED
+    from penjing.compiling.functions import COMPILING_FAILED
 
     try:
-        return compiled(sample.texts, split, han, size, on_tokens)
+        compiled(["a a"], split, han, len(LETTERS) + 1)  # if anything fails, it is this
     except COMPILING_FAILED as error:
         cause = str(error).strip().partition("\n")[0]
         warnings.warn(
@@ -55,6 +58,7 @@ def learn_steps(
             stacklevel=2,
         )
         return plainly(sample.texts, split, han, size)
+    return compiled(sample.given_away(), split, han, size, on_tokens)
 
 
 def plainly(texts: Iterable[str], split: SplitName, han: HanRule, size: int) -> list[Step]:
@@ -77,8 +81,10 @@ def compiled(
     size: int,
     on_tokens: Callable[[int], None] = lambda n: None,
 ) -> list[Step]:
-    """The same by compiled code, some ten times as fast."""
-    from penjing.tokenizer.bpe.compiled import DONE, STOP, merge_words
+    """The same by compiled code, some ten times as fast.
+
+    What is done with is given back at once, for the next part takes as much memory again.
+    """
     from penjing.tokenizer.bpe.symbols import lay_out
     from penjing.tokenizer.fast.words import count_words
 
@@ -92,18 +98,26 @@ def compiled(
         )
     symbols = lay_out(words.text, words.starts, words.counts, ids)
     del words
-    flags = np.zeros(2, np.int64)
-    flags[DONE] = len(LETTERS)
-    with ThreadPoolExecutor(1) as pool:  # Python's lock is free in there: this thread can watch
-        work = pool.submit(merge_words, symbols, size, flags)
-        try:
-            while True:
-                try:
-                    rows = work.result(_TOLD_EVERY)
-                    break
-                except TimeoutError:
-                    on_tokens(int(flags[DONE]))
-        except BaseException:
-            flags[STOP] = 1
-            raise
-    return [Step(*row) for row in rows.tolist()]
+    give_back_freed()
+    steps = merged(symbols, size, on_tokens)
+    del symbols
+    give_back_freed()
+    return steps
+
+
+def merged(
+    symbols: NDArray[np.int32], size: int, on_tokens: Callable[[int], None] = lambda n: None
+) -> list[Step]:
+    """The steps for words that are laid out as symbols, which are changed in place."""
+    from penjing.tokenizer.bpe.compiled import first_state, merge_on
+
+    size = min(size, len(LETTERS) + len(symbols))  # a new token stands in place of two
+    state, is_end = first_state(symbols, size), False
+    told = time.monotonic()
+    while not is_end:  # Ctrl-C is heard between two calls
+        state, is_end = merge_on(symbols, size, state, PART)
+        if time.monotonic() - told > _TOLD_EVERY:
+            on_tokens(state.n_tokens)
+            told = time.monotonic()
+    columns = state.steps[: state.n_steps].T.tolist()
+    return list(map(Step._make, zip(*columns, strict=True)))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from penjing.tokenizer.fast.compiling import inlined, part
+from penjing.compiling.functions import inlined, part
 
 N_LETTERS = 256  # ids of the letters themselves
 _NONE = -1
@@ -42,7 +42,8 @@ def with_letters(tokens: Tokens, n: int, left: int, right: int) -> Tokens:
     if begin + more <= len(tokens.letters):
         return tokens
     letters = np.empty(2 * len(tokens.letters) + more, np.uint8)
-    letters[:begin] = tokens.letters[:begin]
+    for at in range(begin):
+        letters[at] = tokens.letters[at]
     return Tokens(letters, tokens.ends, tokens.by_hash)
 
 

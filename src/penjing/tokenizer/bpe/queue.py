@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penjing.tokenizer.fast.compiling import inlined, part
+from penjing.compiling.functions import inlined, part
 
 Ints = NDArray[np.int64]
 Row = tuple[int, int, int, int]
@@ -41,7 +41,8 @@ def longer(array: Any, n: int) -> Any:
         return array
     size = max(n, len(array) + len(array) // 2)
     copy = np.empty((size, *array.shape[1:]), array.dtype)
-    copy[: len(array)] = array
+    for at in np.ndindex(array.shape):  # a copy of a slice takes Numba seconds to compile
+        copy[at] = array[at]
     return copy
 
 
@@ -111,7 +112,8 @@ def move_places(rows: Ints, n: int, places: Any, into: Any, used: int) -> int:
     """Copy the places of `n` rows behind those in `into`. Returns how many are used then."""
     for at in range(n):
         start, end = rows[at, START], rows[at, END]
-        into[used : used + end - start] = places[start:end]
         rows[at, START], rows[at, END] = used, used + end - start
-        used += end - start
+        for place in range(start, end):
+            into[used] = places[place]
+            used += 1
     return used

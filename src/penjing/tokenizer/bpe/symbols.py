@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from penjing.tokenizer.fast.compiling import entry, part
+from penjing.compiling.functions import entry, part
 
 GAP = -1  # closes a word
 

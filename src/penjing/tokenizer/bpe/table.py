@@ -6,7 +6,7 @@ A row is (pair, how often).
 import numpy as np
 from numpy.typing import NDArray
 
-from penjing.tokenizer.fast.compiling import inlined, part
+from penjing.compiling.functions import inlined, part
 
 Ints = NDArray[np.int64]
 
@@ -17,8 +17,9 @@ _EMPTY = -1  # no pair
 @part
 def new_table(size: int) -> Ints:
     """A table of `size` rows, a power of two, which may be filled to a half."""
-    table = np.zeros((size, 2), np.int64)
-    table[:, _KEY] = _EMPTY
+    table = np.empty((size, 2), np.int64)
+    for row in range(size):
+        table[row, _KEY], table[row, TIMES] = _EMPTY, 0
     return table
 
 
@@ -50,7 +51,9 @@ def with_room(table: Ints, used: int, more: int) -> tuple[Ints, int]:
     """
     if 2 * (used + more) <= len(table):
         return table, used
-    alive = np.sum(table[:, TIMES] != 0)
+    alive = 0
+    for row in range(len(table)):
+        alive += table[row, TIMES] != 0
     size = len(table)
     while 2 * (alive + more) > size * 3 // 4:
         size *= 2

@@ -39,8 +39,9 @@ def train_bpe(texts: Iterable[str], config: TokenizerConfig, tell: Listener) -> 
     n_special = len(config.special_tokens)
     if config.vocab_size < N_BYTES + n_special:
         raise TokenizerError(
-            f"A byte-level vocabulary holds the {N_BYTES} bytes and {n_special} special tokens: "
-            f"vocab_size must be at least {N_BYTES + n_special}, got {config.vocab_size}."
+            f"A byte-level vocabulary holds the {N_BYTES} bytes and the special tokens "
+            f"({n_special}): vocab_size must be at least {N_BYTES + n_special}, got "
+            f"{config.vocab_size}."
         )
     check_sample(config.sample_bytes)
     sample = draw_sample(texts, config.sample_bytes, reporter(tell))
@@ -53,8 +54,7 @@ def train_bpe(texts: Iterable[str], config: TokenizerConfig, tell: Listener) -> 
 
     tell_tokens(N_BYTES)
     wanted = config.vocab_size - n_special
-    steps = learn_steps(sample, config.split, config.han, wanted, tell_tokens)
-    vocab, merges = numbered(steps)
+    vocab, merges = numbered(learn_steps(sample, config.split, config.han, wanted, tell_tokens))
     if len(vocab) < wanted:
         raise too_few(config.vocab_size, len(vocab) + n_special, sampled=sample.sampled)
     tokenizer = assemble(

@@ -7,13 +7,13 @@ that their minimum says what comes next. A longer one has its pairs in a heap.
 
 import numpy as np
 
+from penjing.compiling.functions import inlined, part
 from penjing.tokenizer.fast.characters import (
     code_of_three,
     edge_rank,
     is_three_bytes,
     write_made,
 )
-from penjing.tokenizer.fast.compiling import inlined, part
 from penjing.tokenizer.fast.memory import (
     address,
     byte,

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from penjing.compiling.functions import entry, inlined
 from penjing.tokenizer.alphabet import BYTE_TO_CHAR
-from penjing.tokenizer.fast.compiling import entry, inlined
 from penjing.tokenizer.fast.memory import address, byte, quad, write_quad
 from penjing.tokenizer.fast.pairs import NO_RANK, rank_of
 

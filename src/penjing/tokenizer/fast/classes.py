@@ -28,8 +28,7 @@ _CLASSES = {  # disjoint
 }
 # No other planes of Unicode have, or will have, characters of these classes.
 _ASSIGNED = (range(0xD800), range(0xE000, 0x34000), range(0xE0000, 0xE1000))
-
-
+_BLOCK = 1 << 12  # characters that are matched at once: the engine takes much memory for each
 _HAN_AND_KANA = (range(0x3040, 0x3100), range(0x4E00, 0x9FA6))
 
 
@@ -54,18 +53,31 @@ def classes_for(rule: str) -> NDArray[np.uint16]:
 @cache
 def _unicode_classes() -> NDArray[np.uint16]:
     classes = np.zeros(0x110000, np.uint16)
-    for area in _ASSIGNED:
-        text = "".join(map(chr, area))
-        for begin, end in _runs(text, "|".join(f"{each}+" for each in _CLASSES.values())):
-            kind = next(bit for bit, each in _CLASSES.items() if _runs(text[begin], each))
-            classes[area[begin] : area[end - 1] + 1] = kind
-        for begin, end in _runs(text, r"\p{Han}+"):
-            classes[area[begin] : area[end - 1] + 1] |= HAN
+    runs = _runs("|".join(f"{each}+" for each in _CLASSES.values()))  # each of one class
+    firsts = "".join(chr(begin) for begin, _ in runs)
+    for kind, pattern in _CLASSES.items():
+        for run, _ in _matches(_splitter(pattern), firsts):
+            begin, end = runs[run]
+            classes[begin:end] = kind
+    for begin, end in _runs(r"\p{Han}+"):
+        classes[begin:end] |= HAN
     classes[[0x0A, 0x0D]] |= NEWLINE
     return classes
 
 
-def _runs(text: str, pattern: str) -> list[tuple[int, int]]:
-    """Where the pattern matches."""
-    matches = pre_tokenizers.Split(Regex(pattern), behavior="removed", invert=True)
-    return [span for _, span in matches.pre_tokenize_str(text)]
+def _runs(pattern: str) -> list[tuple[int, int]]:
+    """Where the pattern matches among all characters: the first one, and behind the last one."""
+    splitter, runs = _splitter(pattern), []
+    for area in _ASSIGNED:
+        for start in range(area.start, area.stop, _BLOCK):
+            text = "".join(map(chr, range(start, min(start + _BLOCK, area.stop))))
+            runs += [(start + begin, start + end) for begin, end in _matches(splitter, text)]
+    return runs
+
+
+def _splitter(pattern: str) -> pre_tokenizers.PreTokenizer:
+    return pre_tokenizers.Split(Regex(pattern), behavior="removed", invert=True)
+
+
+def _matches(splitter: pre_tokenizers.PreTokenizer, text: str) -> list[tuple[int, int]]:
+    return [span for _, span in splitter.pre_tokenize_str(text)]

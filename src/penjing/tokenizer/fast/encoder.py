@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import normalizers
 
+from penjing.compiling.calling import ask
+from penjing.compiling.functions import entry, inlined
 from penjing.tokenizer.fast.batches import Batch, batch_of
 from penjing.tokenizer.fast.bpe import SCRATCH_BYTES, SHORT, merge_long, merge_short
 from penjing.tokenizer.fast.classes import classes_for
-from penjing.tokenizer.fast.compiling import entry, inlined
 from penjing.tokenizer.fast.memory import address, number, prefetch, write_quad
 from penjing.tokenizer.fast.merges import MergeTable
-from penjing.tokenizer.fast.scanner import RULES, word_end
+from penjing.tokenizer.fast.scanner import word_end
 from penjing.tokenizer.fast.settled import is_settled
 from penjing.tokenizer.fast.strings import find
 from penjing.tokenizer.fast.word_cache import (
@@ -48,7 +49,7 @@ class BulkEncoder:
 
     Args:
         model: the "model" of a tokenizer.json that `can_encode` accepts.
-        rule: how words are cut, a name of the scanner's RULES.
+        rule: how words are cut, a name of the scanners' RULES.
         threads: how many work; by default one for each processor that this process may use.
         compose: texts are normalised to Unicode's form C before.
     """
@@ -63,7 +64,7 @@ class BulkEncoder:
     ) -> None:
         self._compose = compose
         self._table = MergeTable(model)
-        self._classes, self._rule = classes_for(rule), RULES[rule]
+        self._classes, self._scanner = classes_for(rule), word_end(rule)
         self._threads = threads or _processors()
         self._idle: deque[_Worker] = deque()
 
@@ -104,7 +105,7 @@ class BulkEncoder:
             worker = self._idle.pop()
         except IndexError:
             worker = _Worker()
-        ids, ends = worker.encode(batch, self._table, self._classes, self._rule)
+        ids, ends = worker.encode(batch, self._table, self._classes, self._scanner)
         self._idle.append(worker)
         starts = [0, *ends[:-1]]
         return [
@@ -121,7 +122,7 @@ class _Worker:
         self._scratch = np.zeros(SCRATCH_BYTES, np.uint8)
 
     def encode(
-        self, batch: Batch, table: MergeTable, classes: NDArray[np.uint16], rule: int
+        self, batch: Batch, table: MergeTable, classes: NDArray[np.uint16], scanner: int
     ) -> tuple[Ids, list[int]]:
         """All ids of a batch, and where those of each text end."""
         ids = np.empty(len(batch.data) + _SLACK, np.uint32)  # a token has a byte at least
@@ -130,7 +131,7 @@ class _Worker:
             batch.data,
             batch.ends,
             classes,
-            rule,
+            scanner,
             table.addresses,
             self._cache,
             self._scratch,
@@ -156,7 +157,7 @@ def _merge(word, length, tables, scratch, out):
 
 
 @entry
-def _encode(data, text_ends, classes, rule, tables, cache, scratch, ids, ends):
+def _encode(data, text_ends, classes, scanner, tables, cache, scratch, ids, ends):
     """Encode texts one after the other -> how many ids there are; `ends` of each text's.
 
     Words are taken some at a time: while the last ones are found, the cache lines of the first ones
@@ -173,7 +174,7 @@ def _encode(data, text_ends, classes, rule, tables, cache, scratch, ids, ends):
             found = 0
             while found < _AHEAD and words[found] < end:
                 word = words[found]
-                after = word_end(word, end, classes_at, rule)
+                after = ask(scanner, (word, end, classes_at))
                 if after - word <= LONGEST:
                     prefetch(line_of(cache_at, mask, key_of(word, after - word)))
                 found += 1

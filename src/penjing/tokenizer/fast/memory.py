@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
 
-from penjing.tokenizer.fast.compiling import inlined
+from penjing.compiling.functions import inlined
 
 PADDING = 8
 

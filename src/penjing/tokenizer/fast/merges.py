@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from penjing.tokenizer.alphabet import BYTE_TO_CHAR, from_alphabet
+from penjing.tokenizer.alphabet import BYTE_TO_CHAR, CHAR_TO_BYTE, from_alphabet
+from penjing.tokenizer.facts import merges_of
 from penjing.tokenizer.fast.characters import edge_ranks, made_characters
 from penjing.tokenizer.fast.memory import PADDING
 from penjing.tokenizer.fast.pairs import ID_BITS, NO_RANK, RANK_BITS, pair_slots
@@ -30,7 +31,8 @@ class MergeTable:
 
     def __init__(self, model: Mapping[str, Any]) -> None:
         vocab: Mapping[str, int] = model["vocab"]
-        pairs = dict(_pairs(model))  # of equal pairs the last one counts, as in `tokenizers`
+        # Of equal pairs the last one counts, as in `tokenizers`.
+        pairs = {pair: rank for rank, pair in enumerate(merges_of(model))}
         lefts = np.fromiter((vocab[left] for left, _ in pairs), np.uint64, len(pairs))
         rights = np.fromiter((vocab[right] for _, right in pairs), np.uint64, len(pairs))
         ranks = np.fromiter(pairs.values(), np.uint64, len(pairs))
@@ -54,10 +56,12 @@ class MergeTable:
             self._keep_tokens(vocab)
 
     def _keep_tokens(self, vocab: Mapping[str, int]) -> None:
-        """A word that is a token is that token, whatever the merges make of it."""
+        """A word that is a token is that token, whatever the merges make of it. A token that is
+        not written in the alphabet is no word."""
         tokens = [b""] * (max(vocab.values()) + 1)
         for token, id in vocab.items():
-            tokens[id] = from_alphabet(token)
+            if CHAR_TO_BYTE.keys() >= set(token):
+                tokens[id] = from_alphabet(token)
         self._text = np.frombuffer(b"".join(tokens) + bytes(PADDING), np.uint8)
         self._starts = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
         self._strings = np.zeros(1 << (2 * len(tokens)).bit_length(), np.uint64)
@@ -83,10 +87,3 @@ def can_encode(model: Mapping[str, Any]) -> bool:
             model.get(key) for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix")
         )
     )
-
-
-def _pairs(model: Mapping[str, Any]) -> Any:
-    """((left, right), rank) of each merge; older files write the two tokens as one string."""
-    for rank, merge in enumerate(model["merges"]):
-        left, right = merge.split(" ") if isinstance(merge, str) else merge
-        yield (left, right), rank

@@ -7,7 +7,7 @@ slots is a power of two.
 import numpy as np
 from numpy.typing import NDArray
 
-from penjing.tokenizer.fast.compiling import entry, inlined
+from penjing.compiling.functions import entry, inlined
 from penjing.tokenizer.fast.memory import load
 
 NO_RANK = 0xFFFFFF  # of two tokens that no merge joins

@@ -6,8 +6,8 @@ table of classes.
 
 import numpy as np
 
+from penjing.compiling.functions import inlined, part
 from penjing.tokenizer.fast.classes import NEWLINE, NUMBER, SPACE
-from penjing.tokenizer.fast.compiling import inlined, part
 from penjing.tokenizer.fast.memory import byte, pair
 
 _CLASS_BITS, _CLASSES, _LAST = 16, 0xFFFF, 0x10FFFF

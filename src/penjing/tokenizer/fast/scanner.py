@@ -6,8 +6,10 @@ rule has several expressions, the ones before the last take whole classes of cha
 text: for the last one, a text ends in front of these.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 
+from penjing.compiling.functions import c_function, inlined
 from penjing.tokenizer.fast.classes import (
     ELSEWHERE,
     LETTER,
@@ -20,7 +22,6 @@ from penjing.tokenizer.fast.classes import (
     TABLE_BYTES,
     UPPER,
 )
-from penjing.tokenizer.fast.compiling import inlined, part
 from penjing.tokenizer.fast.memory import byte, pair
 from penjing.tokenizer.fast.reading import (
     look,
@@ -31,39 +32,11 @@ from penjing.tokenizer.fast.reading import (
     spaces,
 )
 
-# Compiled functions take no names. All of SPLITS, and tiktoken's own form of cl100k.
-RULES: Mapping[str, int] = {
-    "gpt2": 0,
-    "smollm": 1,
-    "qwen2": 2,
-    "llama3": 3,
-    "gpt4o": 4,
-    "deepseek3": 5,
-    "cl100k": 6,
-}
-_GPT2, _SMOLLM, _QWEN2 = RULES["gpt2"], RULES["smollm"], RULES["qwen2"]
-_LLAMA3, _GPT4O, _CL100K = RULES["llama3"], RULES["gpt4o"], RULES["cl100k"]
 _BLANK, _SLASH, _A, _LETTERS = ord(" "), ord("/"), ord("a"), 26
 _TO_LOWER = 0x20  # the bit by which small letters differ in ASCII
 _CAPITALS, _SMALL = LETTER & ~LOWER | MARK, LETTER & ~UPPER | MARK  # in gpt4o's pattern
 _WORDLY = LETTER | MARK  # in deepseek3's
 _OTHER = SPACE | LETTER | NUMBER  # what punctuation is not
-
-
-@part
-def word_end(i, end, classes, rule):
-    """Where the word that begins at i ends, by the rule of this number."""
-    if rule == _GPT2:
-        return _gpt2_word(i, end, classes, 0)
-    if rule == _SMOLLM:
-        return _gpt2_word(i, end, classes, NUMBER)
-    if rule == _QWEN2:
-        return _cl100k_word(i, end, classes, 1, False)
-    if rule in (_LLAMA3, _CL100K):
-        return _cl100k_word(i, end, classes, 3, rule == _CL100K)
-    if rule == _GPT4O:
-        return _gpt4o_word(i, end, classes)
-    return _deepseek_word(i, end, classes)
 
 
 @inlined
@@ -138,8 +111,7 @@ def _capitals_and_small(i, end, classes):
     return word if word > i else run(i, end, classes, _CAPITALS)
 
 
-@inlined
-def _gpt4o_word(i, end, classes):
+def _gpt4o(i, end, classes):
     kind, after = look(i, end, classes)
     if kind & NUMBER:
         return some_digits(after, end, classes, 2)
@@ -168,8 +140,7 @@ def _gpt4o_word(i, end, classes):
     return i
 
 
-@inlined
-def _deepseek_word(i, end, classes):
+def _deepseek3(i, end, classes):
     """Numbers, and runs of Han and kana, were cut out before: a text ends there."""
     kind, after = look(i, end, classes)
     if kind & ELSEWHERE:
@@ -213,3 +184,41 @@ def _unmatched(i, end, classes):
 @inlined
 def _is_latin(letter):
     return 0 <= (letter | _TO_LOWER) - _A < _LETTERS
+
+
+def _gpt2(i, end, classes):
+    return _gpt2_word(i, end, classes, 0)
+
+
+def _smollm(i, end, classes):
+    return _gpt2_word(i, end, classes, NUMBER)
+
+
+def _qwen2(i, end, classes):
+    return _cl100k_word(i, end, classes, 1, False)
+
+
+def _llama3(i, end, classes):
+    return _cl100k_word(i, end, classes, 3, False)
+
+
+def _cl100k(i, end, classes):
+    return _cl100k_word(i, end, classes, 3, True)
+
+
+# Where the word that begins at i ends: for all of SPLITS, and tiktoken's own form of cl100k.
+RULES: Mapping[str, Callable[[int, int, int], int]] = {
+    "gpt2": _gpt2,
+    "smollm": _smollm,
+    "qwen2": _qwen2,
+    "llama3": _llama3,
+    "gpt4o": _gpt4o,
+    "deepseek3": _deepseek3,
+    "cl100k": _cl100k,
+}
+
+
+@cache
+def word_end(rule: str) -> int:
+    """The address of the rule's scanner, which is compiled when it is first asked for."""
+    return c_function(RULES[rule], integers=3, asked=True)

@@ -11,8 +11,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from penjing.compiling.functions import entry
 from penjing.tokenizer.fast.batches import Batch
-from penjing.tokenizer.fast.compiling import entry
 from penjing.tokenizer.fast.memory import address
 from penjing.tokenizer.fast.reading import run_without
 

@@ -7,7 +7,7 @@ two.
 
 import numpy as np
 
-from penjing.tokenizer.fast.compiling import entry, inlined
+from penjing.compiling.functions import entry, inlined
 from penjing.tokenizer.fast.memory import address, hash_of, load, number, same
 
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)

@@ -9,7 +9,7 @@ long ones are seldom met again. So a cache takes the same memory whatever the te
 import numpy as np
 from numpy.typing import NDArray
 
-from penjing.tokenizer.fast.compiling import inlined
+from penjing.compiling.functions import inlined
 from penjing.tokenizer.fast.memory import (
     copy_16,
     load,

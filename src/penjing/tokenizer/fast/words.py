@@ -11,13 +11,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from penjing.compiling.calling import ask
+from penjing.compiling.functions import entry, inlined
 from penjing.tokenizer.config import HanRule, SplitName
 from penjing.tokenizer.fast.batches import Batch, batches_of
 from penjing.tokenizer.fast.classes import HAN, classes_for
-from penjing.tokenizer.fast.compiling import entry, inlined
 from penjing.tokenizer.fast.memory import PADDING, address, byte
 from penjing.tokenizer.fast.reading import look
-from penjing.tokenizer.fast.scanner import RULES, word_end
+from penjing.tokenizer.fast.scanner import word_end
 from penjing.tokenizer.fast.strings import find, move_slots, slot_of
 from penjing.tokenizer.splits import HAN_PIECE, WORD_PIECE
 
@@ -64,7 +65,7 @@ class _Counter:
     """A hash table of words that grows as they come."""
 
     def __init__(self, split: SplitName, han: HanRule) -> None:
-        self._rules = RULES[split], _HAN_RULES[han]
+        self._rules = word_end(split), _HAN_RULES[han]
         self._classes = classes_for(split)
         self._text = np.zeros(1 << 16, np.uint8)
         self._starts = np.zeros(1 << 12, np.int64)
@@ -144,7 +145,7 @@ def _piece_end(i, end, classes, han):
 
 
 @entry
-def _count(data, ends, at, classes, rule, han, text, starts, counts, slots, n):
+def _count(data, ends, at, classes, scanner, han, text, starts, counts, slots, n):
     """Count words from `at` on, as far as there is room -> how many distinct ones there are now."""
     begin, classes_at = address(data), address(classes)
     text_at, starts_at, slots_at = address(text), address(starts), address(slots)
@@ -152,7 +153,7 @@ def _count(data, ends, at, classes, rule, han, text, starts, counts, slots, n):
     while which < len(ends):
         while i < ends[which]:
             if i == word:
-                word = word_end(begin + i, begin + ends[which], classes_at, rule) - begin
+                word = ask(scanner, (begin + i, begin + ends[which], classes_at)) - begin
             if (
                 starts[n] + _LONGEST + PADDING > len(text)
                 or n + 1 >= len(starts)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from penjing.tokenizer.fast.compiling import entry
+from penjing.compiling.functions import entry
 
 
 @entry

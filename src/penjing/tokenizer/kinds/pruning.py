@@ -65,7 +65,8 @@ def _without(
 ) -> tuple[Ints, NDArray[np.uint8], NDArray[np.int32]]:
     """The places of the kept pieces only, with their new numbers."""
     stay = keep[pieces]
-    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(stay)])
+    before = np.zeros(len(stay) + 1, np.int64)
+    np.cumsum(stay, out=before[1:])
     number = (np.cumsum(keep) - 1).astype(np.int32)
     return before[first], lengths[stay], number[pieces[stay]]
 

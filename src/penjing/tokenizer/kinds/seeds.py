@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 LONGEST_PIECE = 16  # characters
 
 Ints = NDArray[np.int64]
+Places = NDArray[np.int32]  # of characters; there is one for each string of each length
 Floats = NDArray[np.float64]
 
 
@@ -42,19 +43,19 @@ def find_seeds(
     """
     lengths = np.diff(ends, prepend=0)
     weight = np.repeat(weights, lengths)  # of each character
-    left = np.repeat(ends, lengths) - np.arange(len(characters))  # characters to the word's end
-    places, ids = np.arange(len(characters)), characters.astype(np.int64)
+    places, ids = np.arange(len(characters), dtype=np.int32), characters
+    left = np.repeat(ends.astype(np.int32), lengths) - places  # characters to the word's end
     levels = [_Level(1, places, ids, _total(ids, weight, len(alphabet)))]
     for length in range(2, LONGEST_PIECE + 1):
         fits = left[places] >= length
         places, ids = places[fits], ids[fits]
-        last = characters[places + length - 1]
-        _, ids = np.unique(ids * len(alphabet) + last, return_inverse=True)
+        longer = ids.astype(np.int64) * len(alphabet) + characters[places + length - 1]
+        ids = np.unique(longer, return_inverse=True)[1].astype(np.int32)
         count = _total(ids, weight[places], 0)
         often = count >= 2
         if not often.any():
             break
-        keep, number = often[ids], np.cumsum(often) - 1
+        keep, number = often[ids], np.cumsum(often, dtype=np.int32) - 1
         places, ids = places[keep], number[ids[keep]]
         levels.append(_Level(length, places, ids, count[often] * length))
     return _seeds(levels, _chosen(levels, most), alphabet)
@@ -65,8 +66,8 @@ class _Level:
     """All strings of one length."""
 
     length: int
-    places: Ints  # where one begins, in order
-    ids: Ints  # the number of the one that begins there
+    places: Places  # where one begins, in order
+    ids: Places  # the number of the one that begins there
     worth: Floats  # of each string: frequency times length
 
     def starts(self) -> Ints:
@@ -76,7 +77,7 @@ class _Level:
         return first
 
 
-def _total(ids: Ints, weight: Ints, at_least: int) -> Floats:
+def _total(ids: Places, weight: Ints, at_least: int) -> Floats:
     """The sum of the weights of each number, for that many numbers or more."""
     return np.bincount(ids, weights=weight, minlength=at_least).astype(np.float64)
 
@@ -96,9 +97,10 @@ def _seeds(levels: list[_Level], chosen: list[NDArray[np.bool_]], alphabet: Sequ
     texts: list[str] = []
     starts, ends, lengths, pieces = [], [], [], []
     for level, stays in zip(levels, chosen, strict=True):
-        number = np.where(stays, np.cumsum(stays) - 1 + len(texts), -1)[level.ids]
+        numbers = np.where(stays, np.cumsum(stays) - 1 + len(texts), -1).astype(np.int32)
+        number = numbers[level.ids]
         known = number >= 0
-        pieces.append(number[known].astype(np.int32))
+        pieces.append(number[known])
         ends.append(level.places[known] + level.length - 1)
         lengths.append(np.full(len(ends[-1]), level.length, np.uint8))
         starts.append(level.starts()[stays])
@@ -106,10 +108,10 @@ def _seeds(levels: list[_Level], chosen: list[NDArray[np.bool_]], alphabet: Sequ
             texts += alphabet  # those too that the words have not
             continue
         for start in starts[-1].tolist():
-            numbers = whole[start : start + level.length].tolist()
-            texts.append("".join(map(alphabet.__getitem__, numbers)))
-    order = np.argsort(np.concatenate(ends), kind="stable")
-    n_ends = np.bincount(np.concatenate(ends), minlength=len(whole))
+            spelled = whole[start : start + level.length].tolist()
+            texts.append("".join(map(alphabet.__getitem__, spelled)))
+    every = np.concatenate(ends)
+    order, n_ends = np.argsort(every, kind="stable"), np.bincount(every, minlength=len(whole))
     return Seeds(
         texts=texts,
         worth=np.concatenate([level.worth[s] for level, s in zip(levels, chosen, strict=True)]),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 
+from penjing.core.errors import TokenizerError
 from penjing.core.events import Listener
 from penjing.tokenizer.bpe.learn import learn
 from penjing.tokenizer.building import (
@@ -32,6 +33,7 @@ UNKNOWN = "[UNK]"
 PREFIX = "##"
 LONGEST_WORD = 100  # characters; BERT takes longer ones for unknown
 
+_SPACED = 16  # characters for each space, at most, in a text whose words are parted by spaces
 _BEGIN = "\0"  # before the first letter of a word; BERT's normaliser leaves none in a text
 
 
@@ -54,7 +56,7 @@ def train_wordpiece(texts: Iterable[str], config: TokenizerConfig, tell: Listene
     sample = draw_sample(texts, config.sample_bytes, reporter(tell))
     words = count_words(sample.texts, _normalizer(config))
     if not words:
-        raise no_text()
+        raise _no_words() if sample.pieces else no_text()
     characters: Counter[str] = Counter()
     for word, count in words.items():
         for char in word:
@@ -90,9 +92,16 @@ def train_wordpiece(texts: Iterable[str], config: TokenizerConfig, tell: Listene
 
 def count_words(texts: Iterable[str], normalizer: normalizers.Normalizer) -> Counter[str]:
     """BERT's words: what stands between spaces, punctuation apart; without overlong ones."""
+    raw: Counter[str] = Counter()  # between spaces, of texts that have many: the same come often
     chunks: Counter[str] = Counter()
     for text in texts:
-        chunks.update(normalizer.normalize_str(text).split())
+        if text.count(" ") * _SPACED > len(text):
+            raw.update(text.split(" "))
+        else:
+            chunks.update(normalizer.normalize_str(text).split())
+    for part, count in raw.items():
+        for chunk in normalizer.normalize_str(part).split():
+            chunks[chunk] += count
     words: Counter[str] = Counter()
     splitter = pre_tokenizers.BertPreTokenizer()
     for chunk, count in chunks.items():
@@ -100,6 +109,13 @@ def count_words(texts: Iterable[str], normalizer: normalizers.Normalizer) -> Cou
             if len(word) <= LONGEST_WORD:
                 words[word] += count
     return words
+
+
+def _no_words() -> TokenizerError:
+    return TokenizerError(
+        f"The text holds no word of at most {LONGEST_WORD} characters to learn WordPiece from, but "
+        "white space, control characters or longer words. Another kind, such as bpe, takes them."
+    )
 
 
 def _marked(words: Mapping[str, int], known: Iterable[str]) -> dict[str, int]:
