@@ -1,8 +1,10 @@
 """`penjing data check` and `penjing data clean`."""
 
+import io
 import json
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -62,7 +64,7 @@ def test_a_file_that_cannot_be_read_is_an_error_at_the_end(penjing, rows, tmp_pa
     (tmp_path / "bad.txt").write_bytes("我们的书，是一本好书。\n".encode("gb18030") * 9 + b"\xff\n")
     result = penjing("data", "check", str(rows), "bad.txt")
     assert result.code == 1 and "documents  302: " in result.out
-    assert "error  1 of the files could not be read to the end." in result.out
+    assert "error  1 of the files could not be read whole." in result.out
     assert "bad.txt, line 10, byte 207: byte 0xFF" in result.out
 
 
@@ -80,6 +82,7 @@ def test_a_tokenizer_and_a_model_of_ones_own(penjing, rows, model_dir):
         (["nowhere.txt"], 1, "There is no file"),
         (["--model", "many"], 2, "neither a number of parameters"),
         (["--model", "0"], 2, "from 1 on"),
+        (["--tokenizer", "nosuch"], 1, "There is no tokenizer nosuch"),
         (["--validation-fraction", "0.9"], 2, "from 0 to 0.5"),
         ([], 1, "No text was named"),
     ],
@@ -100,6 +103,13 @@ def test_clean_writes_a_new_file_and_says_what_it_took_out(penjing, rows, tmp_pa
     assert len((tmp_path / "new.jsonl").read_text().splitlines()) == 301
     again = penjing("data", "clean", str(rows), "--out", "new.jsonl")
     assert again.code == 1 and "exists already" in again.err
+
+
+def test_what_is_piped_is_called_so(penjing, rows, monkeypatch):
+    raw = rows.read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
+    result = penjing("data", "check", "-")
+    assert result.code == 0 and ": 1 standard input\n" in result.out
 
 
 def test_clean_refuses_what_it_cannot_do_before_it_reads(penjing, rows):

@@ -31,6 +31,10 @@ def test_encodes_and_says_what_is_there(penjing, folder: Path) -> None:
     assert f"training   1 document, 18.7 kB, {index.train.tokens:,} tokens, " in result.out
     assert "\nshards     " in result.out and "of uint16 in shards\n" in result.out
     assert "Next: penjing pretrain text --data.sources shards" in result.out
+    whole = ["--validation-fraction", "0", "--out", "all"]
+    result = penjing("data", "encode", "a.txt", "--tokenizer", "tokenizer", *whole)
+    assert "\nvalidation" not in result.out and "Next:" not in result.out
+    assert "There is no validation part. A run needs one" in result.out
     again = penjing("data", "encode", "a.txt", "--tokenizer", "tokenizer", "--out", "shards")
     assert again.code == 1 and "shards exists already" in again.err
 

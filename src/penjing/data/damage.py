@@ -1,5 +1,6 @@
 """Bytes that are text but for some: what the text around them is, and the text without them."""
 
+import codecs
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -23,8 +24,17 @@ _USUAL = re.compile(
     r"[\t\n\r -~\u00a0-\u024f\u0370-\u052f\u2010-\u2027\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3"
     r"\uff01-\uff5e]"
 )
+# What a pair of ASCII characters looks like in UTF-16: Han and signs, but no kana.
+_PAIR = re.compile(r"[\u2000-\u303f\u3100-\u7fff]")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # a byte that surrogateescape kept
 _LOST = "\ufffd"
+_MARKS = (  # the mark of UTF-32 LE begins with that of UTF-16 LE: the longer ones come first
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 _DAMAGED = 0.02  # of the wide characters: above, it is another encoding, not damage
 _LONGEST_LINE = 4096  # bytes, in which a stray byte is searched for
 
@@ -38,9 +48,23 @@ class Repaired:
     removed: int  # bytes (or characters that these made) that were left out
 
 
+def marked(raw: bytes) -> tuple[str, int] | None:
+    """The encoding that a byte order mark tells, and the bytes of the mark; None without one."""
+    for mark, encoding in _MARKS:
+        if raw.startswith(mark):
+            return encoding, len(mark)
+    return None
+
+
 def is_usual(text: str) -> bool:
     """Whether nearly all of its characters are such as texts are made of."""
     return bool(text) and _share(Counter(text), _USUAL) >= 0.98
+
+
+def is_utf16(text: str, raw: bytes) -> bool:
+    """Whether what was read of `raw` as UTF-16 is plainly text, and not pairs of letters."""
+    pairs = 0.05 if _is_utf8_with_zeros(raw) else 0.5  # at most
+    return is_chinese(text) or (is_usual(text) and _share(Counter(text), _PAIR) <= pairs)
 
 
 def is_chinese(text: str) -> bool:
@@ -59,12 +83,20 @@ def is_chinese(text: str) -> bool:
 
 def is_sparse(raw: bytes) -> bool:
     """Whether the bytes are UTF-8 text but for a few zeros."""
-    if raw.count(0) * 20 > len(raw):
-        return False
+    return raw.count(0) * 20 <= len(raw) and _is_utf8_with_zeros(raw)
+
+
+def _is_utf8_with_zeros(raw: bytes) -> bool:
     try:
         return is_usual(raw.replace(b"\0", b"").decode("utf-8"))
     except UnicodeDecodeError:
         return False
+
+
+def is_nearly_utf8(raw: bytes) -> bool:
+    """Whether a few bytes spoil a text whose other wide characters are UTF-8."""
+    found = _without_escaped(raw)
+    return found is not None and not found[0].isascii()
 
 
 def stray_byte(raw: bytes) -> int | None:
@@ -94,23 +126,33 @@ def repair(raw: bytes) -> Repaired | None:
     A file that is damaged in more than one place in fifty of its wide characters is taken for
     something else.
     """
-    for encoding in ("utf-16-le", "utf-16-be") if b"\0" in raw and not is_sparse(raw) else ():
-        text = raw.decode(encoding, "replace")
-        if is_usual(text) and text.count(_LOST) <= _DAMAGED * len(text):
-            return Repaired(text.replace(_LOST, ""), encoding, text.count(_LOST))
+    encoding, mark = marked(raw) or ("", 0)
+    raw = raw[mark:]
+    wide = encoding.startswith(("utf-16", "utf-32"))
+    if wide or (b"\0" in raw and not is_sparse(raw)):
+        for name in [encoding] if wide else ["utf-16-le", "utf-16-be"]:
+            text = raw.decode(name, "replace")
+            lost = text.count(_LOST)
+            if (wide or is_utf16(text, raw)) and lost <= max(1, _DAMAGED * len(text)):
+                return Repaired(text.replace(_LOST, ""), name, lost)
     zeros = raw.count(0)
-    if zeros * 20 > len(raw):
+    if wide or zeros * 20 > len(raw):
         return None
-    raw = raw.replace(b"\0", b"").removeprefix(b"\xef\xbb\xbf")
-    text = raw.decode("utf-8", "surrogateescape")
-    clean, escaped = _ESCAPED.subn("", text)
+    raw = raw.replace(b"\0", b"")
+    if (found := _without_escaped(raw)) is not None:
+        return Repaired(found[0], "utf-8", zeros + found[1])
+    if (found := _without_lost(raw)) is not None:
+        return Repaired(found[0], "gb18030", zeros + found[1])
+    return None
+
+
+def _without_escaped(raw: bytes) -> tuple[str, int] | None:
+    """UTF-8 without its stray bytes, and how many these were; None if they are too many."""
+    clean, escaped = _ESCAPED.subn("", raw.decode("utf-8", "surrogateescape"))
     wide = sum(map(len, re.findall(r"[^\x00-\x7f]+", clean)))
     if escaped <= max(_DAMAGED * wide, 1e-3 * len(clean), 1) and is_usual(clean):
-        return Repaired(clean, "utf-8", zeros + escaped)
-    chinese = _without_lost(raw)
-    if chinese is None:
-        return None
-    return Repaired(chinese[0], "gb18030", zeros + chinese[1])
+        return clean, escaped
+    return None
 
 
 def _without_lost(raw: bytes) -> tuple[str, int] | None:

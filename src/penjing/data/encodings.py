@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from penjing.core.errors import DataError
-from penjing.data.damage import is_chinese, is_sparse, is_usual, stray_byte
-
-_MARKS = (  # the mark of UTF-32 LE begins with that of UTF-16 LE: the longer ones come first
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
+from penjing.data.damage import (
+    is_chinese,
+    is_nearly_utf8,
+    is_sparse,
+    is_utf16,
+    marked,
+    stray_byte,
 )
+
 _UTF16 = ("utf-16-le", "utf-16-be")
 WHOLE = 16 * 2**20  # bytes: files below are recognised as a whole, larger ones by so much of them
 _CHUNK = 2**20
@@ -124,13 +124,12 @@ def recognise(raw: bytes, place: Place, *, final: bool = True) -> Recognised:
     Raises:
         DataError: it is not certain, or the bytes are damaged.
     """
-    for mark, encoding in _MARKS:
-        if place.n_bytes == 0 and raw.startswith(mark):
-            try:
-                text = _decode(raw[len(mark) :], encoding, final)
-            except UnicodeDecodeError as error:
-                raise _damaged(raw, len(mark) + error.start, place, encoding, error) from error
-            return Recognised(text, encoding, len(mark))
+    if place.n_bytes == 0 and (told := marked(raw)):
+        encoding, mark = told
+        try:
+            return Recognised(_decode(raw[mark:], encoding, final), encoding, mark)
+        except UnicodeDecodeError as error:
+            raise _damaged(raw, mark + error.start, place, encoding, error) from error
     if b"\0" in raw:
         return _with_zeros(raw, place, final)
     try:
@@ -163,14 +162,11 @@ def _chinese(raw: bytes, final: bool) -> Recognised | None:
 
 
 def _with_zeros(raw: bytes, place: Place, final: bool) -> Recognised:
-    """UTF-16 without a mark, if just one byte order gives text.
-
-    Pairs of small letters are Han in UTF-16: bytes that are UTF-8 but for a few zeros are not it.
-    """
+    """UTF-16 without a mark, if just one byte order gives text."""
     if is_sparse(raw):
         raise _zero_byte(raw, place)
     texts = [(encoding, _attempt(raw, encoding, final)) for encoding in _UTF16]
-    found = [(encoding, text) for encoding, text in texts if text and is_usual(text)]
+    found = [(encoding, text) for encoding, text in texts if text and is_utf16(text, raw)]
     if len(found) == 1:
         encoding, text = found[0]
         return Recognised(text, encoding, 0)
@@ -186,7 +182,7 @@ def _zero_byte(raw: bytes, place: Place) -> DataError:
             f"({raw.count(0):,} of them). `penjing data clean --repair` takes them out."
         )
     for encoding in _UTF16:
-        if is_usual(raw.decode(encoding, "ignore")):
+        if is_utf16(raw.decode(encoding, "ignore"), raw):
             error = _first_error(raw, encoding)
             if error is not None:
                 return _damaged(raw, error.start, place, encoding, error, " without a mark")
@@ -198,17 +194,23 @@ def _zero_byte(raw: bytes, place: Place) -> DataError:
 
 def _not_utf8(raw: bytes, error: UnicodeDecodeError, place: Place) -> DataError:
     """Which byte is at fault: the one that no character of the likeliest encoding holds."""
+    if is_nearly_utf8(raw):
+        return _stray(raw, error.start, place, "UTF-8")
     at = stray_byte(raw)
     if at is not None:
-        return DataError(
-            f"{place.of(raw, at)}: byte 0x{raw[at]:02X} belongs to no character; the text around "
-            "it is Chinese in GB18030 (GBK). Mend that place, or let "
-            "`penjing data clean --repair` leave out what is damaged."
-        )
+        return _stray(raw, at, place, "Chinese in GB18030 (GBK)")
     return DataError(
         f"{place.of(raw, error.start)}: byte 0x{raw[error.start]:02X} is not UTF-8, "
         "and no other encoding is certain (a few words are too little to know GB18030 by). "
         "If you know which it is, convert the text first: iconv -f ENCODING -t UTF-8"
+    )
+
+
+def _stray(raw: bytes, at: int, place: Place, around: str) -> DataError:
+    return DataError(
+        f"{place.of(raw, at)}: byte 0x{raw[at]:02X} belongs to no character; the text around it is "
+        f"{around}. Mend that place, or let `penjing data clean --repair` leave out what is "
+        "damaged."
     )
 
 

@@ -91,7 +91,11 @@ def stream_documents(
 
 
 def stream_parts(
-    source: Source, *, content: bytes | None = None, listener: Listener | None = None
+    source: Source,
+    *,
+    content: bytes | None = None,
+    damaged: Callable[[str], None] | None = None,
+    listener: Listener | None = None,
 ) -> Iterator[Part]:
     """One source in flat memory: a plain text above a MiB comes in parts, cut at line ends.
 
@@ -100,6 +104,7 @@ def stream_parts(
 
     Args:
         content: read this in place of the file.
+        damaged: as `read_jsonl` takes it.
 
     Raises:
         DataError, CorpusError: it cannot be read.
@@ -113,6 +118,8 @@ def stream_parts(
         with opened(source.path) if content is None else io.BytesIO(content) as file:
             if reader is read_text:
                 yield from _parts(decode_stream(file, source.name), source.name)
+            elif reader is read_jsonl:
+                yield from _as_parts(read_jsonl(file, source.name, damaged=damaged))
             else:
                 yield from _as_parts(reader(file, source.name))
 

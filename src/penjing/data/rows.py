@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from penjing.core.errors import DataError
@@ -13,18 +13,36 @@ TEXT_FIELDS = ("text", "content")  # where a row's text is looked for, in this o
 _EXAMPLE = '{"text": "..."}'
 
 
-def read_jsonl(file: BinaryIO, source: str) -> Iterator[Document]:
-    """One JSON object a line, its text in `text` or `content`; empty lines are skipped."""
+def read_jsonl(
+    file: BinaryIO, source: str, *, damaged: Callable[[str], None] | None = None
+) -> Iterator[Document]:
+    """One JSON object a line, its text in `text` or `content`; empty lines are skipped.
+
+    Args:
+        damaged: is told of each line that is no such object, and it is left out; without one, the
+            first is an error.
+    """
     for number, line in enumerate(_lines(decode_stream(file, source)), start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{source}, line {number}: not JSON ({error}).") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{source}, line {number}: an object is needed, such as {_EXAMPLE}.")
-        yield Document(_text_of(row, f"{source}, line {number}"), f"{source}:{number}")
+            text = _text_of_line(line, f"{source}, line {number}")
+        except DataError as error:
+            if damaged is None:
+                raise
+            damaged(str(error))
+        else:
+            yield Document(text, f"{source}:{number}")
+
+
+def _text_of_line(line: str, where: str) -> str:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not JSON ({error}).") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: an object is needed, such as {_EXAMPLE}.")
+    return _text_of(row, where)
 
 
 def read_csv(file: BinaryIO, source: str) -> Iterator[Document]:

@@ -9,6 +9,7 @@ from penjing.core.table import suggest
 from penjing.data.corpora import CORPORA
 
 STDIN = "-"
+_PACKED = ("zst", "xz", "bz2", "lz4", "br", "zip", "7z", "rar", "tar", "tgz")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ def _files(path: Path, known: list[str]) -> list[Path]:
             f"{suggest(str(path), list(CORPORA))}"
         )
     for file in files:
+        if extension(file) in _PACKED:
+            raise DataError(f"{file} is packed: unpack it first, or pack it with gzip, as .gz.")
         if extension(file) not in known and extension(file):
             raise DataError(
                 f"{file}: files of type .{extension(file)} are not read. If it is plain text, "

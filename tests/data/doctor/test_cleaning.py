@@ -3,19 +3,26 @@
 import gzip
 import io
 import json
+import os
+import re
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penjing.core.errors import ConfigError, DataError
 from penjing.data import encodings, readers
 from penjing.data.doctor import cleaning
 from penjing.data.doctor.account import account
-from penjing.data.doctor.cleaning import CleanConfig, clean
+from penjing.data.doctor.cleaning import clean
 from penjing.data.doctor.diagnosis import diagnose
 from penjing.data.doctor.survey import survey
-from penjing.data.doctor.trimming import KINDS, Trimmed, Trimmer
+from penjing.data.doctor.trimming import KINDS, Trim, Trimmer
+from penjing.data.doctor.verdict import CleanConfig
 from penjing.data.readers import read_documents
 
 MENU = "Home | News | About this site"
@@ -84,6 +91,79 @@ def test_lines_that_repeat_are_taken_out_with_their_ends(write, stories, tmp_pat
     assert texts(tmp_path / "c.jsonl") == texts(source)
 
 
+@pytest.mark.parametrize("end", ["\n", "\u2028", "\u2029"])
+def test_what_shares_a_line_feed_with_such_a_line_stays(end, write, stories, tmp_path) -> None:
+    source = write(
+        "a.jsonl", [f"{text}\nkept {n}{end}{MENU}\nmore" for n, text in enumerate(stories)]
+    )
+    clean([source], tmp_path / "b.jsonl", CleanConfig(lines=20))
+    assert texts(tmp_path / "b.jsonl") == [
+        f"{text}\nkept {n}{end}more" for n, text in enumerate(stories)
+    ]
+
+
+def test_copies_do_not_make_a_line_common(write, stories, tmp_path) -> None:
+    """Lines are counted in what is kept: else the one that stays would lose all of its lines."""
+    near = [f"{stories[8]} number {n}" for n in range(12)]
+    source = write("a.jsonl", [*stories, *[stories[7]] * 12, *near])
+    cleaned = clean([source], tmp_path / "b.jsonl", CleanConfig(lines=10))
+    assert cleaned.taken == {"same": 12, "alike": 12} and cleaned.trimmed.lines == 0
+    assert texts(tmp_path / "b.jsonl") == stories
+
+
+def test_what_is_left_out_is_not_there_to_be_repeated(write, stories, tmp_path) -> None:
+    """A text that is too long does not take a shorter near copy with it."""
+    longer = f"{stories[7]} and some more words"
+    source = write("a.jsonl", [longer, stories[7]])
+    cleaned = clean([source], tmp_path / "b.jsonl", CleanConfig(longest=len(stories[7])))
+    assert cleaned.taken == {"long": 1} and texts(tmp_path / "b.jsonl") == [stories[7]]
+
+
+def test_a_second_cleaning_finds_nothing(write, stories, tmp_path) -> None:
+    """Also of what is the same only without its odd characters, whichever comes first."""
+    short = [f"no. {n} of the short ones" for n in range(20)]
+    odd = [text.replace(" ", "\u200b ") for text in short]
+    hyphens = [text.replace("e", "\xade") for text in stories[:9]]
+    rows = [*odd[:10], *short, *odd[10:], "\x07\x07", *hyphens, *stories]
+    first, second = tmp_path / "b.jsonl", tmp_path / "c.jsonl"
+    cleaned = clean([write("a.jsonl", rows)], first, CleanConfig(), removed=tmp_path / "r.jsonl")
+    assert cleaned.taken == {"same": 20, "empty": 1, "alike": 9}
+    assert sorted(texts(first)[:20]) == sorted(short)
+    removed = [json.loads(row) for row in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert {row["like"].rpartition(":")[2] for row in removed if row["reason"] == "same"} == {
+        str(n) for n in [*range(1, 11), *range(21, 31)]
+    }
+    assert cleaned.trimmed.characters["invisible"] == sum(
+        row.count("\u200b") + row.count("\xad") for row in [*odd[:10], *hyphens]
+    )
+    again = clean([first], second, CleanConfig())
+    assert not again.taken and not again.trimmed.characters
+    assert texts(second) == texts(first)
+
+
+@given(st.lists(st.text(st.sampled_from("ab \n\u200b\x07\x0c\u2028"), max_size=6), max_size=9))
+def test_nothing_is_lost_that_is_not_told(rows: list[str]) -> None:
+    """What is kept and what is left out is all there was; kept texts differ, and are sound."""
+    rows = [f"a word\x07 {row}" for row in rows] + ["a word"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        lines = (json.dumps({"text": row}) for row in rows)
+        (folder / "a.jsonl").write_text("\n".join(lines))
+        removed = folder / "r.jsonl"
+        cleaned = clean([folder / "a.jsonl"], folder / "b.jsonl", CleanConfig(), removed=removed)
+        kept = [json.loads(row) for row in (folder / "b.jsonl").read_text().split("\n")[:-1]]
+        gone = [json.loads(row) for row in removed.read_text().split("\n")[:-1]]
+    places = [int(row["source"].rpartition(":")[2]) - 1 for row in [*kept, *gone]]
+    assert sorted(places) == list(range(len(rows)))
+    odd = 0
+    for place, row in zip(places, kept, strict=False):
+        assert row["text"] == re.sub("[\u200b\x07]", "", re.sub("\x0c+", "\n", rows[place]))
+        odd += sum(map(rows[place].count, "\u200b\x07\x0c"))
+    assert [row["text"] for row in gone] == [rows[place] for place in places[len(kept) :]]
+    assert len({row["text"].strip() for row in kept}) == len(kept)
+    assert sum(cleaned.trimmed.characters.values()) == odd
+
+
 def test_after_cleaning_nothing_is_found(write, stories, tmp_path) -> None:
     near = stories[7].replace("house", "garden")
     troubled = [f"{text}\x07\xad\ue000\ufdd0" for text in stories[20:30]]
@@ -111,12 +191,10 @@ def test_the_same_characters_are_taken_out_as_are_found(kind: str, write, tmp_pa
     table = characters.class_table()
     step = 97 if kind == "private" else 1
     own = [chr(code) for code in range(0, 0x110000, step) if table[code] == number]
-    account = Trimmed()
-    text = Trimmer(account, (), characters=True).trim("".join(f"a{char}" for char in own), 0)
-    assert set(text) <= {"a", "\n"} and account.characters[kind] == len(own)
-    assert account.documents[kind] == 1
+    trim = Trimmer((), characters=True).trim("".join(f"a{char}" for char in own))
+    assert set(trim.text) <= {"a", "\n"} and trim.characters == {kind: len(own)}
     rest = "".join(chr(c) for c in range(0x3000) if table[c] < 5)
-    assert Trimmer(Trimmed(), (), characters=True).trim(rest, 0) == rest
+    assert Trimmer((), characters=True).trim(rest).text == rest
 
 
 def test_damaged_files_are_refused_or_repaired(tmp_path) -> None:
@@ -135,6 +213,23 @@ def test_damaged_files_are_refused_or_repaired(tmp_path) -> None:
         (1, "gb18030"),
         (9, "utf-8"),
     ]
+
+
+def test_lines_that_are_no_rows_are_refused_or_left_out(tmp_path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "one of them"}\n{"te\n[]\n{"text": "the other"}\n')
+    out = tmp_path / "b.jsonl"
+    with pytest.raises(DataError, match=r"line 2: not JSON.*--repair.*\(2 here\)"):
+        clean([tmp_path / "a.jsonl"], out, CleanConfig())
+    cleaned = clean([tmp_path / "a.jsonl"], out, CleanConfig(repair=True))
+    assert texts(out) == ["one of them", "the other"]
+    assert next(account(cleaned, "en")).endswith("a.jsonl: 2 lines left out, no rows of text")
+
+
+def test_files_without_text_are_no_obstacle(write, stories, tmp_path) -> None:
+    (tmp_path / "in").mkdir()
+    write("in/a.jsonl", stories)
+    (tmp_path / "in" / "__init__.py").touch()
+    assert clean([tmp_path / "in"], tmp_path / "b.jsonl", CleanConfig()).kept == 120
 
 
 def test_forms_of_the_new_file(write, stories, tmp_path) -> None:
@@ -167,8 +262,20 @@ def test_a_long_text_in_parts(tmp_path, stories, monkeypatch) -> None:
 def test_standard_input_is_read_twice(tmp_path, stories, monkeypatch) -> None:
     raw = "\n".join(stories).encode()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
-    clean(["-"], tmp_path / "b.txt", CleanConfig())
-    assert (tmp_path / "b.txt").read_bytes() == raw
+    clean(["-"], tmp_path / "b.jsonl", CleanConfig())
+    row = json.loads((tmp_path / "b.jsonl").read_bytes())
+    assert row == {"text": raw.decode(), "source": "standard input"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_so_is_a_pipe_with_a_name(tmp_path, stories) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("\n".join(stories),))
+    writer.start()
+    clean([pipe], tmp_path / "b.jsonl", CleanConfig())
+    writer.join()
+    assert texts(tmp_path / "b.jsonl") == ["\n".join(stories)]
 
 
 def test_nothing_left_is_an_error(write, tmp_path) -> None:
@@ -181,14 +288,14 @@ def test_nothing_left_is_an_error(write, tmp_path) -> None:
 @pytest.mark.parametrize("later", [119, 121])
 def test_a_text_that_changes_meanwhile(later: int, write, stories, tmp_path, monkeypatch) -> None:
     source = write("a.jsonl", stories)
-    examine = cleaning.survey
+    examine = cleaning.examine
 
     def examine_and_change(*args, **options):
         found = examine(*args, **options)
         write("a.jsonl", [*stories, "one more"][:later])
         return found
 
-    monkeypatch.setattr(cleaning, "survey", examine_and_change)
+    monkeypatch.setattr(cleaning, "examine", examine_and_change)
     with pytest.raises(DataError, match=rf"120 documents were examined, {later} were there"):
         clean([source], tmp_path / "b.jsonl", CleanConfig())
     assert not (tmp_path / "b.jsonl").exists()
@@ -197,10 +304,10 @@ def test_a_text_that_changes_meanwhile(later: int, write, stories, tmp_path, mon
 def test_an_interrupt_leaves_nothing(write, stories, tmp_path, monkeypatch) -> None:
     source = write("a.jsonl", stories)
 
-    def interrupt(self: Trimmer, text: str, document: int) -> str:
-        if document == 60:
+    def interrupt(self: Trimmer, text: str) -> Trim:
+        if text == stories[60]:
             raise KeyboardInterrupt
-        return text
+        return Trim(text, {}, 0, 0)
 
     monkeypatch.setattr(Trimmer, "trim", interrupt)
     with pytest.raises(KeyboardInterrupt):
@@ -222,7 +329,7 @@ def test_settings_that_cannot_work(config: CleanConfig, said: str, write, tmp_pa
 
 
 def test_the_account_in_both_languages(write, stories, tmp_path) -> None:
-    source = write("a.jsonl", [*stories, stories[0], stories[1] + "\x07"])
+    source = write("a.jsonl", [*stories, stories[0], "a bell \x07 rings"])
     cleaned = clean([source], tmp_path / "b.jsonl", CleanConfig(similar=0))
     english, chinese = (list(account(cleaned, language)) for language in ("en", "zh"))
     assert english[0].startswith("taken out  1 document, ")

@@ -71,6 +71,14 @@ def test_a_leak_into_a_validation_text(write, stories) -> None:
     assert leak.severity == "warning" and leak.values["passages"] > 0.9
 
 
+def test_a_leak_behind_a_closer_twin(write, stories) -> None:
+    """Two validation documents are like one that is trained on, and more like each other."""
+    changed = stories[9].replace("house", "garden")
+    twins = [changed, changed.replace("garden", "garden one")]
+    found = findings(write("a.jsonl", stories), validation=(write("b.jsonl", twins),))
+    assert found["leak"].values["n"] == 2
+
+
 def test_a_leak_within_the_split(write, stories) -> None:
     """What `pretrain` keeps aside is known from near copies in the rest."""
     twins = [text.replace("house", "garden") for text in stories]
@@ -129,6 +137,34 @@ def test_lengths(write, stories) -> None:
 
 def test_little_text(write) -> None:
     assert findings(write("a.jsonl", ["not much at all, is it?"]))["little"].severity == "warning"
+
+
+def test_replacement_characters_that_were_read_as_gbk(write, stories) -> None:
+    path = write("a.jsonl", [*stories, "一段文字锟斤拷锟斤拷，后面还有一段文字。"])
+    assert findings(path)["lost"].values["characters"] == 6
+
+
+def test_files_without_text_are_noted_and_no_error(tmp_path, write, stories) -> None:
+    write("a.jsonl", stories)
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "b.txt").write_text(" \n")
+    found = survey([tmp_path])
+    assert not any(file.error for file in found.files)
+    (finding,) = diagnose(found)
+    assert (finding.kind, finding.severity, finding.values["n"]) == ("empty", "note", 2)
+    assert describe(finding, "en")[0] == "2 files without any text."
+
+
+def test_lines_that_are_no_rows(tmp_path, stories) -> None:
+    """They are an error, with the first of them; the rows behind them are examined."""
+    rows = [json.dumps({"text": text}) for text in stories]
+    rows[3], rows[5], rows[-1] = "{", '["no object"]', rows[-1][:-9]
+    (tmp_path / "a.jsonl").write_text("\n".join(rows))
+    found = survey([tmp_path / "a.jsonl"])
+    assert len(found.documents) == 117
+    error = found.files[0].error
+    assert error is not None and "a.jsonl, line 4: not JSON" in error
+    assert error.endswith("`penjing data clean --repair` leaves out such lines (3 here).")
 
 
 def test_a_file_that_cannot_be_read_does_not_end_the_others(tmp_path, write, stories) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from datasketch import MinHash
 
-from penjing.data.doctor.minhash import SIMILAR, find_alike, similarity
+from penjing.data.doctor.minhash import SIMILAR, find_alike, similarity, thin_out
 from penjing.data.doctor.passages import EVERYTHING
 from penjing.data.doctor.scan import Scanner
 from penjing.data.doctor.shingles import BINS, LEAST_SHINGLES, SHINGLE
@@ -109,6 +109,32 @@ def test_of_many_copies_the_first_stands() -> None:
     found = find_alike(signatures, some)
     assert found.leader[0] == -1 and found.leader[1] == -1
     assert (found.leader[2:] >= 1).all() and (found.leader < np.arange(21)).all()
+
+
+def test_of_a_chain_of_versions_those_stay_that_are_new() -> None:
+    """No two that stay are alike, and each that goes is like one that stays."""
+    rng = random.Random(6)
+    words = text_of(rng, 300)
+    chain = [words]
+    for _ in range(30):
+        chain.append(words := changed(rng, words, 5))
+    signatures, some = sign([*chain, text_of(rng, 300)])
+    found = thin_out(signatures, some)
+    stays = found.leader < 0
+    assert 4 < stays.sum() < 28 and stays[0] and stays[31]
+    assert stays[found.leader[~stays]].all()
+    gone = np.flatnonzero(~stays)
+    assert (similarity(signatures[gone], signatures[found.leader[gone]]) >= SIMILAR).all()
+    assert (find_alike(signatures, some & stays).leader < 0).all()
+
+
+def test_only_leaders_are_compared_with() -> None:
+    rng = random.Random(7)
+    words = text_of(rng, 300)
+    texts = [words, *(changed(rng, words, n) for n in (3, 1, 1))]
+    signatures, some = sign([text_of(rng, 300), *texts])
+    leads = np.array([True, True, False, False, False])
+    assert find_alike(signatures, some, leaders=leads).leader.tolist() == [-1, -1, 1, 1, 1]
 
 
 def test_who_is_not_asked_takes_no_part() -> None:

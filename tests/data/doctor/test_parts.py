@@ -81,6 +81,35 @@ def test_each_language_has_words_that_only_it_has(scanner: Scanner) -> None:
     assert len(set(LANGUAGES)) == len(LANGUAGES)
 
 
+def mojibake(scanner: Scanner, text: str) -> int:
+    raw = text.encode()
+    return int(scanner.scan(raw, np.array([len(raw)]), EVERYTHING).mojibake[0])
+
+
+@pytest.mark.parametrize("text", ["don’t", "Ärger, Öl", "naïve café", "今天天气", "Привет", "😀"])
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+def test_text_that_was_read_byte_by_byte(scanner: Scanner, text: str, encoding: str) -> None:
+    """The five bytes that Windows-1252 lacks become control characters, as browsers read them."""
+    one_by_one = (bytes([byte]) for byte in text.encode())
+    misread = "".join(byte.decode(encoding, "ignore") or chr(byte[0]) for byte in one_by_one)
+    assert mojibake(scanner, misread) == sum(char > "\x7f" for char in text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Vive la « liberté\xa0», l’« égalité\xa0» ; la fraternité\xa0: où\xa0? LIBERTÉ\xa0!",
+        "«Jeg gikk på», sa han. «Så gikk hun på»; «og alle gikk på».",
+        "„Spaß“, sagt er, „macht Spaß”… Groß–klein.",
+        "“The café”—they said—“is blasé”… and so on.",
+        "À CÔTÉ «CAFÉ» ÉÈÊ° ÀÉ×",
+        "A AMANHÃ, A IRMÃ. São João: não, pão.",
+    ],
+)
+def test_sound_text_with_accents_and_quotes(scanner: Scanner, text: str) -> None:
+    assert mojibake(scanner, text) == 0
+
+
 def add(lines: RepeatedLines, scanner: Scanner, *texts: str) -> None:
     raws = [text.encode() for text in texts]
     data = b"".join(raws)
@@ -100,6 +129,14 @@ def test_lines_are_counted_once_a_document(scanner: Scanner) -> None:
     assert lines.found(least=61) == {}
     add(lines, scanner, rare)
     assert {found.text for found in lines.found().values()} == {menu, rare}
+
+
+def test_what_is_no_line_of_a_menu(scanner: Scanner) -> None:
+    """Parts of one endless line are no lines that repeat."""
+    lines = RepeatedLines()
+    for _ in range(COMMON):
+        add(lines, scanner, "ab" * 10_000)
+    assert lines.found() == {}
 
 
 def test_a_long_document_is_many_places(scanner: Scanner) -> None:
@@ -156,10 +193,15 @@ def test_sources_come_back_as_they_were() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("All rights reserved. " + "text " * 500, True),
-        ("text " * 500 + "We use of cookies", True),
-        ("text " * 300 + "lorem ipsum" + " text" * 300, False),
-        ("正文" * 900 + "版权所有 某某公司", True),
+        ("All rights reserved.\n" + "text " * 500, True),
+        ("text " * 500 + "\nWe use of cookies", True),
+        ("text " * 300 + "\nlorem ipsum\n" + " text" * 300, False),
+        ("正文" * 900 + "\n版权所有 某某公司", True),
+        (
+            "在上一篇文章里，我们谈到了用户协议和隐私政策为什么难读，许多读者来信说深有同感。" * 3,
+            False,
+        ),
+        ("The court read the terms of service and the privacy policy aloud. " * 5, False),
         ("", False),
     ],
 )

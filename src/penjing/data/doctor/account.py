@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from penjing.data.doctor.cleaning import REASONS, Cleaned
+from penjing.data.doctor.cleaning import Cleaned
+from penjing.data.doctor.verdict import REASONS
 from penjing.data.doctor.words import WORDS, Language
 from penjing.report.units import plural, size
 
@@ -11,12 +12,17 @@ def account(cleaned: Cleaned, language: Language) -> Iterator[str]:
     """A line for each thing that was taken out, and one for what was kept."""
     words = WORDS[language]
     for file in cleaned.repaired:
-        yield words["taken_bytes"].format(
-            name=file.name,
-            n=f"{file.repaired:,}",
-            bytes=plural(file.repaired, "byte"),
-            encoding=(file.encoding or "?").upper(),
-        )
+        if file.repaired:
+            yield words["taken_bytes"].format(
+                name=file.name,
+                n=f"{file.repaired:,}",
+                bytes=plural(file.repaired, "byte"),
+                encoding=(file.encoding or "?").upper(),
+            )
+        if file.skipped:
+            yield words["taken_rows"].format(
+                name=file.name, n=f"{file.skipped:,}", lines=plural(file.skipped, "line")
+            )
     for reason in REASONS:
         if n := cleaned.taken[reason]:
             yield words["taken_documents"].format(

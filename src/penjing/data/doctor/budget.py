@@ -14,6 +14,7 @@ from penjing.tokenizer.tokenizer import Tokenizer
 
 PER_PARAMETER = 20.0  # tokens, compute-optimal
 HALF_LIFE = 15.387743  # R*, repeats
+BYTES = 257  # tokens of a vocabulary that is bytes alone, and the end of a document
 GOOD_PASSES = 4.0  # up to which repeated text is nearly as good as new
 
 

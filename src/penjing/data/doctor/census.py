@@ -2,21 +2,22 @@
 
 import numpy as np
 
+from penjing.compiling.functions import entry
 from penjing.data.doctor.characters import FIRST_SCRIPT, FIRST_SPACED, NEWLINE, SPACE
 from penjing.data.doctor.utf8 import decode
-from penjing.tokenizer.fast.compiling import entry
 
 
 @entry
-def count_characters(buffer, ends, class_of, classes, longest, mojibake):
+def count_characters(buffer, ends, class_of, misread, classes, longest, mojibake):
     """Fill `classes` (N, N_CLASSES), `longest` (N,) and `mojibake` (N,), all zeros before.
 
     `longest` is the longest run of bytes without white space or characters that are words by
-    themselves; `mojibake` counts pairs of characters that are the bytes of one in UTF-8.
+    themselves; `mojibake` counts characters of which each byte in UTF-8 was read as one, as
+    `misread` (characters.misread_table) tells.
     """
     at = 0
     for doc in range(len(ends)):
-        run, previous = 0, 0
+        run, wanted = 0, 0  # wanted: bytes of a misread character that are still to come
         while at < ends[doc]:
             code, length = decode(buffer, at)
             kind = np.int64(class_of[code])
@@ -26,7 +27,12 @@ def count_characters(buffer, ends, class_of, classes, longest, mojibake):
             else:
                 run += length
                 longest[doc] = max(longest[doc], run)
-            if 0x80 <= code < 0xC0 and 0xC2 <= previous < 0xF5:
-                mojibake[doc] += 1
-            previous = code
+            byte = int(misread[code]) if code < len(misread) else 0
+            if byte >= 0xC0:
+                wanted = 1 + (byte >= 0xE0) + (byte >= 0xF0)
+            elif byte and wanted:
+                wanted -= 1
+                mojibake[doc] += wanted == 0
+            else:
+                wanted = 0
             at += length

@@ -14,7 +14,8 @@ Classes: TypeAlias = NDArray[np.uint8]
 N_CODE_POINTS = 0x110000
 
 OTHER, SPACE, NEWLINE, DIGIT, MARK = range(5)  # OTHER: punctuation, symbols, emoji
-CONTROL, LOST, INVISIBLE, PRIVATE, NO_CHARACTER = range(5, 10)
+LOST, CONTROL, INVISIBLE, PRIVATE, NO_CHARACTER = range(5, 10)
+FIRST_UNWANTED = CONTROL  # classes from here on to the scripts mean nothing in a text
 FIRST_SCRIPT = 10  # classes from here on are scripts
 
 
@@ -149,6 +150,26 @@ def class_table() -> Classes:
     table[0xFDD0:0xFDF0] = NO_CHARACTER
     table[0xFFFE::0x10000] = NO_CHARACTER
     table[0xFFFF::0x10000] = NO_CHARACTER
+    return table
+
+
+# Lead bytes of what is often read wrongly: Latin, Greek, Cyrillic, Hebrew, Arabic; punctuation,
+# kana and Han; emoji. Not those whose letters stand before signs in sound text: "liberté »".
+_LEADS = (*range(0xC2, 0xC6), *range(0xCE, 0xD2), *range(0xD7, 0xDA), *range(0xE2, 0xE9), 0xF0)
+
+
+def misread_table() -> NDArray[np.uint8]:
+    """The byte that a character stands for where UTF-8 was read as Latin-1 or Windows-1252, (M,).
+
+    0 for characters that are no sign of it.
+    """
+    table = np.zeros(0x2123, dtype=np.uint8)
+    table[0x80:0xC0] = range(0x80, 0xC0)
+    table[list(_LEADS)] = _LEADS
+    for byte in range(0x80, 0xA0):
+        char = bytes([byte]).decode("cp1252", "ignore")
+        if char:
+            table[ord(char)] = byte
     return table
 
 

@@ -8,19 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penjing.data.doctor.leak import Leak, find_leak
-from penjing.data.doctor.minhash import SIMILAR, Likeness, find_alike
+from penjing.data.doctor.minhash import SIMILAR, Likeness, thin_out
 from penjing.data.doctor.passages import repeated_share
 from penjing.data.doctor.survey import TROUBLES, Survey
 
 Severity = Literal["note", "warning", "error"]
 
 EXAMPLES = 3
+ERRORS = 10  # of files that cannot be read, which are shown
 SHORT = 32  # bytes: some ten Han characters, six words of English
 LONG = 1_000_000  # bytes
 UNBROKEN = 1000  # bytes without white space or Han: encoded data, code made small, a table
 LITTLE = 100_000  # bytes, below which there is little to learn
 MANY = 0.01  # of the documents or bytes, from which on a finding is a warning
-LEAK = 0.02  # of the passages for validation; names and set phrases stay below
+REPEATED = LEAK = 0.02  # of the passages; names and set phrases stay below
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ class Copies:
         return np.flatnonzero(self.alike.leader >= 0)
 
 
-def find_copies(survey: Survey, similar: float = SIMILAR) -> Copies:
-    """Copies within the training text, exact and near; the first of them stands."""
-    ledger, training = survey.documents, survey.training
-    same = ledger.copies(np.flatnonzero(training))
-    asked = ledger.comparable & training & (same < 0)
-    return Copies(same, find_alike(ledger.signatures, asked, least=similar))
+def find_copies(survey: Survey, among: NDArray[np.bool_], similar: float = SIMILAR) -> Copies:
+    """Copies among some of the documents, (N,), exact and near; the first of them stands."""
+    ledger = survey.documents
+    same = ledger.copies(np.flatnonzero(among))
+    asked = ledger.comparable & among & (same < 0)
+    return Copies(same, thin_out(ledger.signatures, asked, least=similar))
 
 
 def diagnose(survey: Survey, *, validation_fraction: float = 0.05) -> tuple[Finding, ...]:
@@ -60,7 +61,8 @@ def diagnose(survey: Survey, *, validation_fraction: float = 0.05) -> tuple[Find
     Args:
         validation_fraction: what would be kept aside of the text, if no validation text was named.
     """
-    case = _Case(survey, find_copies(survey), find_leak(survey, validation_fraction))
+    copies = find_copies(survey, survey.training)
+    case = _Case(survey, copies, find_leak(survey, validation_fraction))
     return tuple(finding for check in CHECKS for finding in check(case))
 
 
@@ -100,7 +102,13 @@ def _severity(share: float) -> Severity:
 def _unreadable(case: _Case) -> Iterator[Finding]:
     errors = [file.error for file in case.survey.files if file.error]
     if errors:
-        yield Finding("unreadable", "error", {"n": len(errors)}, tuple(errors))
+        yield Finding("unreadable", "error", {"n": len(errors)}, tuple(errors[:ERRORS]))
+
+
+def _empty(case: _Case) -> Iterator[Finding]:
+    names = [file.name for file in case.survey.files if not file.documents and not file.error]
+    if names:
+        yield Finding("empty", "note", {"n": len(names)}, tuple(names[:EXAMPLES]))
 
 
 def _little(case: _Case) -> Iterator[Finding]:
@@ -136,8 +144,8 @@ def _passages(case: _Case) -> Iterator[Finding]:
     survey = case.survey
     kept = survey.training & (case.copies.same < 0) & (case.copies.alike.leader < 0)
     share = repeated_share(survey.passages[survey.passages_of(kept)])
-    if share >= 1e-3:
-        yield Finding("passages", _severity(share / 2), {"share": share})
+    if share >= REPEATED / 2:
+        yield Finding("passages", "warning" if share >= REPEATED else "note", {"share": share})
 
 
 def _lines(case: _Case) -> Iterator[Finding]:
@@ -175,7 +183,7 @@ def _leak(case: _Case) -> Iterator[Finding]:
     if leak is None:
         return
     known = leak.copies + leak.alike
-    if known or leak.passages >= LEAK / 4:
+    if known or leak.passages >= LEAK:
         share = known / leak.documents if leak.documents else 0.0
         bad = leak.passages >= LEAK or share >= MANY
         pairs = tuple(f"{case.name(left)} = {case.name(right)}" for left, right in leak.examples)
@@ -189,6 +197,7 @@ def _leak(case: _Case) -> Iterator[Finding]:
 
 CHECKS: tuple[Callable[[_Case], Iterator[Finding]], ...] = (
     _unreadable,
+    _empty,
     _little,
     _same,
     _alike,

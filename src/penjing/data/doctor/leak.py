@@ -69,9 +69,9 @@ def _between(
     same = ledger.copies(order)
     copied = np.flatnonzero(validation & (same >= 0))
     copied = copied[training[same[copied]]]
-    found = find_alike(ledger.signatures[order], ledger.comparable[order])
+    found = find_alike(ledger.signatures[order], ledger.comparable[order], leaders=training[order])
     first = int(training.sum())  # of the validation documents, in `order`
-    rows = first + np.flatnonzero((found.leader[first:] >= 0) & (found.leader[first:] < first))
+    rows = first + np.flatnonzero(found.leader[first:] >= 0)
     rows = rows[~np.isin(order[rows], copied)]
     pairs = [(int(n), int(same[n])) for n in copied]
     pairs += [(int(order[n]), int(order[found.leader[n]])) for n in rows]

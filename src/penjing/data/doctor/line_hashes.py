@@ -3,11 +3,11 @@
 import numpy as np
 from numba import uint64
 
+from penjing.compiling.functions import entry
 from penjing.data.doctor.characters import FIRST_SCRIPT, FIRST_SPACED, NEWLINE, SPACE
 from penjing.data.doctor.utf8 import BASIS, PRIME, decode
-from penjing.tokenizer.fast.compiling import entry
 
-LINE = 20  # columns, below which a line is left out
+LINE, LONGEST = 20, 2**12  # columns of a line; what is shorter or longer is left out
 BLOCK = 2**14  # bytes of a long document that count as a place of their own
 
 
@@ -28,7 +28,7 @@ def hash_lines(buffer, ends, class_of, hashes, spans):
             else:
                 code, length, kind = np.int64(10), 1, np.int64(NEWLINE)
             if kind == NEWLINE:
-                if width >= LINE:
+                if LINE <= width <= LONGEST:
                     hashes[n_lines] = kept
                     spans[n_lines, 0], spans[n_lines, 1], spans[n_lines, 2] = begin, end, place
                     n_lines += 1

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import uint64
 
+from penjing.compiling.functions import entry
 from penjing.data.doctor.scan import Scanned
-from penjing.tokenizer.fast.compiling import entry
 
 COMMON = 10  # places from which on a line is kept
 _WIDTH = 2**22  # counters of a row of the sketch, 32 MB in all

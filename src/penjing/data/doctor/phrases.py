@@ -36,10 +36,14 @@ PHRASES = (
     "京icp备",
 )
 _HEAD, _TAIL = 400, 600  # characters at a document's beginning and end, where such things stand
+_NOTICE = 150  # bytes of a line at most: in a longer one, such a phrase is part of what is said
 
 
 def has_phrase(text: str) -> bool:
-    """Whether one of them stands near the beginning or the end of a text."""
+    """Whether one of them stands in a short line near the beginning or the end of a text."""
     short = len(text) <= _HEAD + _TAIL
     edges = (text if short else f"{text[:_HEAD]}\n{text[-_TAIL:]}").lower()
-    return any(map(edges.__contains__, PHRASES))
+    if not any(map(edges.__contains__, PHRASES)):
+        return False
+    lines = (line for line in edges.splitlines() if len(line.encode("utf-8")) <= _NOTICE)
+    return any(phrase in line for line in lines for phrase in PHRASES)

@@ -1,11 +1,15 @@
 """Reading sources for the doctor: a file that cannot be read is noted, and the others go on."""
 
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from penjing.core.errors import DataError
 from penjing.core.events import Listener
+from penjing.core.files import storage_errors
 from penjing.data.damage import repair
 from penjing.data.encodings import Place, decode_stream, recognise
 from penjing.data.readers import READERS, Part, opened, reader_of, stream_parts
@@ -25,6 +29,7 @@ class FileSeen:
     documents: int
     error: str | None = None  # why it could not be read to its end
     repaired: int = 0  # damaged bytes that were left out
+    skipped: int = 0  # lines that were left out, for they are no rows
 
 
 def all_sources(named: Sequence[str | Path]) -> list[Source]:
@@ -34,6 +39,25 @@ def all_sources(named: Sequence[str | Path]) -> list[Source]:
         DataError, ConfigError: as `find_sources`.
     """
     return [source for found in find_sources(named, READERS) for source in found]
+
+
+def settled(sources: Sequence[Source], folder: Path) -> list[Source]:
+    """The sources, with files in `folder` for what is piped, which can be read only once.
+
+    Raises:
+        DataError: what is piped cannot be read.
+        StorageError: the folder has no room for it.
+    """
+    found = []
+    for number, source in enumerate(sources):
+        if not source.corpus and (source.path is None or source.path.is_fifo()):
+            copy = folder / f"{number}-{source.path.name if source.path else 'input.txt'}"
+            piped = opened(source.path) if source.path else nullcontext(sys.stdin.buffer)
+            with piped as pipe, storage_errors(copy), copy.open("wb") as file:
+                shutil.copyfileobj(pipe, file)
+            source = Source(source.name, copy)
+        found.append(source)
+    return found
 
 
 def unreadable(files: Sequence[FileSeen]) -> DataError | None:
@@ -54,16 +78,19 @@ def read_parts(
 ) -> Iterator[Part]:
     """The parts of one source; at the end `done` is told how it went.
 
-    Where it cannot be read any further, a document that was begun is closed.
+    Lines that are no rows are left out. Where it cannot be read any further, a document that was
+    begun is closed.
 
     Args:
-        repairing: leave out the damaged bytes of a file that is text otherwise.
+        repairing: leave out the damaged bytes of a file that is text otherwise, and take no offence
+            at lines that are no rows.
     """
     documents, begun, error = 0, False, None
+    damaged = _Complaints()
     mended = _mended(source) if repairing else None
     content, encoding, removed = mended or (None, None, 0)
     try:
-        for part in stream_parts(source, content=content, listener=listener):
+        for part in stream_parts(source, content=content, damaged=damaged, listener=listener):
             begun = not part.ends
             documents += part.ends
             yield part
@@ -72,11 +99,29 @@ def read_parts(
         if begun:
             documents += 1
             yield Part("", source.name)
-    if not error and not documents:
-        error = f"{source.name} holds no text."
+    if error is None and not repairing:
+        error = damaged.said()
     if encoding is None and (documents or not error):
         encoding = _encoding(source)
-    done(FileSeen(source.name, source.n_bytes, encoding, documents, error, removed))
+    skipped = damaged.n if repairing else 0
+    done(FileSeen(source.name, source.n_bytes, encoding, documents, error, removed, skipped))
+
+
+class _Complaints:
+    """The first of many, and their number."""
+
+    def __init__(self) -> None:
+        self._first, self.n = "", 0
+
+    def __call__(self, complaint: str) -> None:
+        self._first, self.n = self._first or complaint, self.n + 1
+
+    def said(self) -> str | None:
+        """In a few words; None if there were none."""
+        if not self.n:
+            return None
+        advice = "`penjing data clean --repair` leaves out such lines"
+        return f"{self._first} {advice} ({self.n:,} here)."
 
 
 def _mended(source: Source) -> tuple[bytes, str, int] | None:

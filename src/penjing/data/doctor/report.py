@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from penjing.data.doctor.budget import Passes, Tokens, plan_passes
+from penjing.data.doctor.budget import BYTES, Passes, Tokens, plan_passes
 from penjing.data.doctor.characters import FIRST_SCRIPT, SCRIPTS
-from penjing.data.doctor.diagnosis import Finding
+from penjing.data.doctor.diagnosis import LITTLE, Finding
 from penjing.data.doctor.languages import LANGUAGES
+from penjing.data.doctor.reading import FileSeen
 from penjing.data.doctor.survey import Survey
-from penjing.data.doctor.words import LANGUAGE_NAMES_ZH, WORDS, Language
+from penjing.data.doctor.words import NAMES_ZH, WORDS, Language, Words
 from penjing.report.units import percent, plural, si, size
 
 _SHOWN = 5  # languages and scripts
@@ -46,10 +47,8 @@ def overview(examined: Examined, language: Language) -> Iterator[tuple[str, str]
     yield words["documents"], _documents(survey, training, language)
     if not training.all():
         yield words["validation"], _documents(survey, ~training, language)
-    lengths = np.sort(survey.documents.table.n_characters[training])
-    if len(lengths):
-        three = {"shortest": lengths[0], "median": lengths[len(lengths) // 2]}
-        shown = {name: f"{int(n):,}" for name, n in (three | {"longest": lengths[-1]}).items()}
+    if training.any():
+        shown = {name: f"{n:,}" for name, n in _lengths(survey).items()}
         yield words["lengths"], words["lengths_are"].format(**shown)
     yield words["languages"], _shares(languages(survey), language)
     yield words["scripts"], _shares(scripts(survey), language)
@@ -63,7 +62,7 @@ def describe(finding: Finding, language: Language) -> tuple[str, str]:
     words = WORDS[language]
     shown = {name: _figure(name, value) for name, value in finding.values.items()}
     n = finding.values.get("n", 0)
-    shown |= {"documents": plural(n, "document"), "lines": plural(n, "line")}
+    shown |= {f"{noun}s": plural(n, noun) for noun in ("document", "line", "file")}
     if "validation" in finding.values:
         shown["validation_n"] = f"{finding.values['validation']:,}"
         shown["validation"] = plural(finding.values["validation"], "document")
@@ -98,6 +97,9 @@ def as_json(examined: Examined) -> dict[str, Any]:
         "documents": int(survey.training.sum()),
         "bytes": survey.n_bytes,
         "characters": int(table.n_characters[survey.training].sum()),
+        "lengths": _lengths(survey),
+        "validation_documents": int((~survey.training).sum()),
+        "validation_bytes": int(table.n_bytes[~survey.training].sum()),
         "languages": languages(survey),
         "scripts": scripts(survey),
         "tokens": asdict(examined.tokens) if examined.tokens else None,
@@ -109,12 +111,20 @@ def as_json(examined: Examined) -> dict[str, Any]:
 
 
 def _files(survey: Survey, language: Language) -> str:
-    encodings = Counter((file.encoding or "?").upper() for file in survey.files)
-    shown = ", ".join(f"{n} {name}" for name, n in encodings.most_common())
+    words = WORDS[language]
+    kinds = Counter(_kind(file, words) for file in survey.files)
+    shown = words["comma"].join(f"{n:,} {name}" for name, n in kinds.most_common())
     n_bytes = sum(file.n_bytes for file in survey.files) or survey.n_bytes
-    return WORDS[language]["files_are"].format(
+    return words["files_are"].format(
         n=f"{len(survey.files):,}", size=size(n_bytes), encodings=shown
     )
+
+
+def _kind(file: FileSeen, words: Words) -> str:
+    """How a file is encoded, or what else is to be said of it."""
+    if file.encoding:
+        return file.encoding.upper()
+    return words["unreadable_file"] if file.error else words["piped"]
 
 
 def _documents(survey: Survey, chosen: Any, language: Language) -> str:
@@ -126,11 +136,22 @@ def _documents(survey: Survey, chosen: Any, language: Language) -> str:
     )
 
 
+def _lengths(survey: Survey) -> dict[str, int]:
+    """Characters of the shortest, the middle and the longest document; nothing without any."""
+    lengths = np.sort(survey.documents.table.n_characters[survey.training]).tolist()
+    if not lengths:
+        return {}
+    middle = lengths[len(lengths) // 2]
+    return {"shortest": lengths[0], "median": middle, "longest": lengths[-1]}
+
+
 def _plan(examined: Examined, language: Language) -> Iterator[tuple[str, str]]:
     words, tokens, passes = WORDS[language], examined.tokens, examined.passes
     if tokens is None or passes is None:
         return
     known = "own_tokenizer" if examined.tokenizer is None else "given_tokenizer"
+    if tokens.vocab_size <= BYTES and examined.tokenizer is None:
+        known = "byte_tokenizer"
     about = words[known].format(name=examined.tokenizer, vocab=f"{tokens.vocab_size:,}")
     shown = {"n": si(tokens.n), "per": f"{tokens.bytes_per_token:.2f}", "tokenizer": about}
     yield words["tokens"], words["tokens_are"].format(**shown)
@@ -143,6 +164,8 @@ def _plan(examined: Examined, language: Language) -> Iterator[tuple[str, str]]:
         "most": si(passes.most),
     }
     if examined.parameters is None:
+        if examined.survey.n_bytes < LITTLE:
+            return
         yield words["fitting"], words["fitting_is"].format(**figures)
         return
     yield words["model"], words["model_is"].format(**figures)
@@ -161,11 +184,11 @@ def _shares(shares: dict[str, float], language: Language) -> str:
     rest = sum(share for _, share in shown[_SHOWN:])
     if rest:
         head.append((WORDS[language]["more"], rest))
-    return ", ".join(f"{name} {percent(share)}" for name, share in head) or "-"
+    return WORDS[language]["comma"].join(f"{name} {percent(share)}" for name, share in head) or "-"
 
 
 def _named(name: str, language: Language) -> str:
-    return LANGUAGE_NAMES_ZH.get(name, name) if language == "zh" else name
+    return NAMES_ZH.get(name, name) if language == "zh" else name
 
 
 def _ranked(counts: dict[str, float] | Counter[str]) -> dict[str, float]:

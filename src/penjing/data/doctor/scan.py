@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penjing.data.doctor.census import count_characters
-from penjing.data.doctor.characters import N_CLASSES, class_table, lower_table
+from penjing.data.doctor.characters import N_CLASSES, class_table, lower_table, misread_table
 from penjing.data.doctor.languages import WORDS
 from penjing.data.doctor.line_hashes import hash_lines
 from penjing.data.doctor.shingles import BINS, SLOTS, hash_words
@@ -19,7 +19,7 @@ class Scanned:
 
     classes: NDArray[np.int64]  # characters of each class, (N, N_CLASSES)
     longest: NDArray[np.int64]  # bytes of the longest run without white space or Han, (N,)
-    mojibake: NDArray[np.int64]  # pairs of characters that are one in UTF-8 read as Latin-1, (N,)
+    mojibake: NDArray[np.int64]  # characters that were read byte by byte, (N,)
     words: NDArray[np.int64]  # (N,)
     shingles: NDArray[np.int64]  # (N,)
     languages: NDArray[np.int64]  # weight of common words, (N, languages)
@@ -34,7 +34,7 @@ class Scanner:
     """Holds the tables; `scan` may be called by several threads at once."""
 
     def __init__(self) -> None:
-        self._class_of, self._small = class_table(), lower_table()
+        self._class_of, self._small, self._misread = class_table(), lower_table(), misread_table()
         self._common, self._owners = common_words(self._small)
 
     def scan(self, data: bytes, ends: NDArray[np.int64], limit: int) -> Scanned:
@@ -48,7 +48,7 @@ class Scanner:
         buffer, n = np.frombuffer(data, dtype=np.uint8), len(ends)
         classes = np.zeros((n, N_CLASSES), dtype=np.int64)
         longest, mojibake = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-        count_characters(buffer, ends, self._class_of, classes, longest, mojibake)
+        count_characters(buffer, ends, self._class_of, self._misread, classes, longest, mojibake)
 
         words, shingles = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         languages = np.zeros((n, len(WORDS)), dtype=np.int64)
@@ -60,9 +60,7 @@ class Scanner:
             np.uint64(limit), words, shingles, languages, signatures, passages, where,
         )  # fmt: skip
 
-        room = n + data.count(b"\n") + data.count(b"\xe2\x80")  # U+2028 ends a line, too
-        hashes, spans = np.empty(room, dtype=np.uint64), np.empty((room, 3), dtype=np.int64)
-        n_lines = hash_lines(buffer, ends, self._class_of, hashes, spans)
+        line_hashes, line_spans = self.lines(data, ends)
         return Scanned(
             classes=classes,
             longest=longest,
@@ -73,9 +71,19 @@ class Scanner:
             signatures=signatures,
             passage_hashes=passages[:n_passages].copy(),
             passage_ends=where[:n_passages].copy(),
-            line_hashes=hashes[:n_lines],
-            line_spans=spans[:n_lines],
+            line_hashes=line_hashes,
+            line_spans=line_spans,
         )
+
+    def lines(
+        self, data: bytes, ends: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """The hashes of lines and their spans alone, as `Scanned` has them: (L,), (L, 3)."""
+        room = len(ends) + data.count(b"\n") + data.count(b"\xe2\x80")  # U+2028 ends a line, too
+        hashes, spans = np.empty(room, dtype=np.uint64), np.empty((room, 3), dtype=np.int64)
+        buffer = np.frombuffer(data, dtype=np.uint8)
+        n_lines = hash_lines(buffer, ends, self._class_of, hashes, spans)
+        return hashes[:n_lines], spans[:n_lines]
 
 
 def common_words(small: NDArray[np.uint32]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -9,10 +9,17 @@ the words, carried along from word to word (Karp and Rabin 1987).
 import numpy as np
 from numba import uint64
 
-from penjing.data.doctor.characters import DIGIT, FIRST_SCRIPT, FIRST_SPACED, MARK, NEWLINE
+from penjing.compiling.functions import entry, inlined
+from penjing.data.doctor.characters import (
+    DIGIT,
+    FIRST_SCRIPT,
+    FIRST_SPACED,
+    FIRST_UNWANTED,
+    MARK,
+    NEWLINE,
+)
 from penjing.data.doctor.languages import WEIGHT
 from penjing.data.doctor.utf8 import BASIS, PRIME, decode, mix
-from penjing.tokenizer.fast.compiling import entry, inlined
 
 SHINGLE = 5  # words (Lee et al. 2022 use 5, too)
 PASSAGE = 32  # words: some 180 bytes of English, 100 of Chinese
@@ -59,6 +66,9 @@ def hash_words(
                 kind = np.int64(class_of[code])
             else:
                 code, length, kind = np.int64(10), 1, np.int64(NEWLINE)
+            if FIRST_UNWANTED <= kind < FIRST_SCRIPT:  # a soft hyphen ends no word
+                at += length
+                continue
             is_letter = bool(kind == DIGIT or kind >= FIRST_SPACED or (kind == MARK and in_word))
             if in_word and not is_letter:
                 _credit(word, common, owners, languages, doc)

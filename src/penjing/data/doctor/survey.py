@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from penjing.core.errors import DataError
 from penjing.core.events import Event, Listener
 from penjing.data.doctor.batch import Batch, scanned
 from penjing.data.doctor.characters import (
@@ -37,8 +38,10 @@ from penjing.data.sources import Source
 TROUBLES = ("control", "lost", "invisible", "private", "no_character", "mojibake", "phrase")
 SAMPLE = 2**21  # bytes of text that tokens are counted in
 _CLASSES = [CONTROL, LOST, INVISIBLE, PRIVATE, NO_CHARACTER]  # in the order of TROUBLES
-_LEAST_MOJIBAKE = 3  # pairs in a document: one may be meant
+_LEAST_MOJIBAKE = 3  # in a document: one may be meant
+_LOST_AS_GBK = "锟斤拷"  # two replacement characters in UTF-8, read as GBK
 _TICK_S = 0.1  # between two events
+_LEAST_SHARE = 0.01  # of the text, before anybody knows how long it will take
 
 
 @dataclass(frozen=True)
@@ -93,14 +96,25 @@ def survey(
         DataError: there is nothing to examine at all; the message is that of the first file.
         ConfigError: an unknown corpus.
     """
+    others = all_sources(validation) if validation else []
+    return examine(all_sources(sources), others, repairing=repairing, listener=listener)
+
+
+def examine(
+    sources: Sequence[Source],
+    validation: Sequence[Source],
+    *,
+    repairing: bool = False,
+    listener: Listener | None = None,
+) -> Survey:
+    """The same, of sources that were found already."""
     begin = time.monotonic()
-    found = [(source, False) for source in all_sources(sources)]
-    found += [(source, True) for source in all_sources(validation)] if validation else []
+    found = [(source, False) for source in sources] + [(source, True) for source in validation]
     taker = _Taker(listener, sum(source.n_bytes for source, _ in found), repairing=repairing)
     for batch, result in scanned(taker.read(found), lambda: taker.passages.limit):
         taker.take(batch, result)
-    if not len(taker.sources) and (error := unreadable(taker.files)):
-        raise error
+    if not len(taker.sources):
+        raise unreadable(taker.files) or DataError(f"{found[0][0].name} holds no text.")
     return taker.finish(time.monotonic() - begin)
 
 
@@ -146,7 +160,8 @@ class _Taker:
             return
         self._told = now
         share = min(1.0, done / self._total) if self._total else 0.0
-        eta = (now - self._begin) / share * (1 - share) if share else float("inf")
+        known = share > _LEAST_SHARE  # before, compiled code is being loaded
+        eta = (now - self._begin) / share * (1 - share) if known else float("inf")
         self._listener(Event("job", {"label": "reading", "done": share, "eta": eta}))
 
     def take(self, batch: Batch, result: Scanned) -> None:
@@ -173,9 +188,12 @@ class _Taker:
 
     def _take_troubles(self, batch: Batch, result: Scanned) -> NDArray[np.int64]:
         """A bit for each kind of trouble, (parts,)."""
-        phrase = np.array([has_phrase(part.text) for part in batch.parts], dtype=np.int64)
+        texts = [part.text for part in batch.parts]
+        phrase = np.array([has_phrase(text) for text in texts], dtype=np.int64)
         mojibake = np.where(result.mojibake >= _LEAST_MOJIBAKE, result.mojibake, 0)
         counts = np.column_stack([result.classes[:, _CLASSES], mojibake, phrase])
+        lost = [text.count(_LOST_AS_GBK) for text in texts]
+        counts[:, TROUBLES.index("lost")] += np.array(lost) * len(_LOST_AS_GBK)
         for name, count in zip(TROUBLES, counts.sum(axis=0).tolist(), strict=True):
             self._troubles[name] += count
         bits: NDArray[np.int64] = ((counts > 0) << np.arange(len(TROUBLES))).sum(axis=1)

@@ -2,28 +2,51 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penjing.data.doctor.passages import EVERYTHING
+from penjing.data.doctor.characters import (
+    CONTROL,
+    INVISIBLE,
+    NO_CHARACTER,
+    PRIVATE,
+    class_table,
+)
 from penjing.data.doctor.scan import Scanner
 
-# As `characters.class_table` has them. A form feed and a vertical tab end a line.
 KINDS = {
-    "control": "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f",
-    "invisible": "\xad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff",
-    "private": "\ue000-\uf8ff\U000f0000-\U0010fffd",
-    "no_character": "\ufdd0-\ufdef\ufffe\uffff"
-    + "".join(
-        f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(2**16, 0x110000, 2**16)
-    ),
+    "control": CONTROL,
+    "invisible": INVISIBLE,
+    "private": PRIVATE,
+    "no_character": NO_CHARACTER,
 }
-_ANY = re.compile(f"[{''.join(KINDS.values())}]")
-_EACH = {kind: re.compile(f"[{characters}]") for kind, characters in KINDS.items()}
-_LINE_END = re.compile("[\x0b\x0c\x85]+")
+_LINE_END = re.compile("[\x0b\x0c\x85]+")  # control characters, but not nothing
+_ENDS = (b"\n", "\u2028".encode(), "\u2029".encode())  # of lines
+_END = re.compile(b"|".join(_ENDS))
+
+
+def _pattern(classes: Collection[int]) -> re.Pattern[str]:
+    """Any character of these classes."""
+    inside = np.isin(class_table(), list(classes)).astype(np.int8)
+    edges = np.flatnonzero(np.diff(inside, prepend=0, append=0)).reshape(-1, 2)
+    return re.compile(f"[{''.join(f'{chr(a)}-{chr(b - 1)}' for a, b in edges.tolist())}]")
+
+
+_EACH = {kind: _pattern([number]) for kind, number in KINDS.items()}
+_ANY = _pattern(KINDS.values())
+
+
+@dataclass(frozen=True)
+class Trim:
+    """A text, or a part of one, and what was taken out of it."""
+
+    text: str
+    characters: Mapping[str, int]  # of each kind that there was
+    lines: int
+    line_bytes: int
 
 
 @dataclass
@@ -35,61 +58,67 @@ class Trimmed:
     lines: int = 0
     line_bytes: int = 0
     line_documents: int = 0
+    last: dict[str, int] = field(default_factory=dict)  # the document that had a kind last
+
+    def add(self, trim: Trim, document: int) -> None:
+        """What was taken out of a document (by number), or of the next part of it."""
+        for kind, n in trim.characters.items():
+            self.characters[kind] += n
+            self.documents[kind] += self._is_new(kind, document)
+        if trim.lines:
+            self.lines += trim.lines
+            self.line_bytes += trim.line_bytes
+            self.line_documents += self._is_new("line", document)
+
+    def _is_new(self, kind: str, document: int) -> bool:
+        new = self.last.get(kind) != document
+        self.last[kind] = document
+        return new
 
 
 class Trimmer:
-    """Trims document after document, and keeps the account.
+    """Trims text after text.
 
     Args:
         lines: hashes of the lines that are taken out, as `Scanner` has them.
         characters: whether characters are taken out.
     """
 
-    def __init__(self, account: Trimmed, lines: Collection[int], *, characters: bool) -> None:
-        self._account, self._characters = account, characters
+    def __init__(self, lines: Collection[int], *, characters: bool) -> None:
+        self._characters = characters
         self._lines = np.fromiter(lines, dtype=np.uint64, count=len(lines))
         self._scanner = Scanner() if len(lines) else None
-        self._last: dict[str, int] = {}  # the document that a kind was last found in
 
-    def trim(self, text: str, document: int) -> str:
-        """The text of a document (by number), or the next part of it, without what is unwanted."""
+    def trim(self, text: str) -> Trim:
+        """A text, or a part of one, without what is unwanted."""
+        lines, line_bytes, characters = 0, 0, dict[str, int]()
         if self._scanner is not None:
-            text = self._without_lines(self._scanner, text, document)
-        return self._without_characters(text, document) if self._characters else text
+            text, lines, line_bytes = self._without_lines(self._scanner, text)
+        if self._characters and _ANY.search(text):
+            found = {kind: len(pattern.findall(text)) for kind, pattern in _EACH.items()}
+            characters = {kind: n for kind, n in found.items() if n}
+            text = _ANY.sub("", _LINE_END.sub("\n", text))
+        return Trim(text, characters, lines, line_bytes)
 
-    def _without_characters(self, text: str, document: int) -> str:
-        if not _ANY.search(text):
-            return text
-        for kind, characters in _EACH.items():
-            if n := len(characters.findall(text)):
-                self._account.characters[kind] += n
-                self._account.documents[kind] += self._is_new(kind, document)
-        return _ANY.sub("", _LINE_END.sub("\n", text))
-
-    def _without_lines(self, scanner: Scanner, text: str, document: int) -> str:
+    def _without_lines(self, scanner: Scanner, text: str) -> tuple[str, int, int]:
+        """The text, how many lines were taken out, and their bytes."""
         raw = text.encode("utf-8")
-        found = scanner.scan(raw, np.array([len(raw)]), EVERYTHING)
-        chosen = np.isin(found.line_hashes, self._lines)
+        hashes, spans = scanner.lines(raw, np.array([len(raw)]))
+        chosen = np.isin(hashes, self._lines)
         if not chosen.any():
-            return text
-        self._account.lines += int(chosen.sum())
-        self._account.line_documents += self._is_new("line", document)
-        kept = _cut(raw, found.line_spans[chosen])
-        self._account.line_bytes += len(raw) - len(kept)
-        return kept.decode("utf-8")
-
-    def _is_new(self, kind: str, document: int) -> bool:
-        new = self._last.get(kind) != document
-        self._last[kind] = document
-        return new
+            return text, 0, 0
+        kept = _cut(raw, spans[chosen])
+        return kept.decode("utf-8"), int(chosen.sum()), len(raw) - len(kept)
 
 
 def _cut(raw: bytes, spans: NDArray[np.int64]) -> bytes:
-    """Without the lines in which the spans lie, their line feeds included."""
+    """Without the lines in which the spans lie, their ends included."""
     pieces, at = [], 0
     for begin, end in spans[:, :2].tolist():
-        first = raw.rfind(b"\n", at, begin) + 1 or at
-        last = raw.find(b"\n", end) + 1 or len(raw)
+        before = [(raw.rfind(mark, at, begin), len(mark)) for mark in _ENDS]
+        first = max((place + length for place, length in before if place >= 0), default=at)
+        following = _END.search(raw, end)
+        last = following.end() if following else len(raw)
         pieces.append(raw[at:first])
         at = last
     return b"".join([*pieces, raw[at:]])

@@ -4,7 +4,7 @@ start."""
 import numpy as np
 from numba import uint64
 
-from penjing.tokenizer.fast.compiling import inlined
+from penjing.compiling.functions import inlined
 
 # FNV-1a (Fowler, Noll and Vo), over code points.
 BASIS = uint64(0xCBF29CE484222325)

@@ -10,6 +10,9 @@ _PAIRS: dict[str, tuple[str, str]] = {
     # the overview
     "files": ("files", "文件"),
     "files_are": ("{n}, {size}: {encodings}", "{n} 个，{size}：{encodings}"),
+    "unreadable_file": ("unreadable", "无法读取"),
+    "piped": ("standard input", "标准输入"),
+    "comma": (", ", "，"),
     "documents": ("documents", "文档"),
     "documents_are": (
         "{n}: {size}, {characters} characters",
@@ -31,6 +34,10 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "own_tokenizer": (
         "a vocabulary of {vocab}, made of a sample of this text",
         "用本文本的样本得到的词表，{vocab} 个词元",
+    ),
+    "byte_tokenizer": (
+        "bytes: the text is too little for a vocabulary",
+        "按字节计：文本太少，不足以得到词表",
     ),
     "given_tokenizer": ("{name}, {vocab} tokens", "{name}，{vocab} 个词元"),
     "model": ("model", "模型"),
@@ -74,11 +81,12 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "warning": ("warning", "警告"),
     "error": ("error", "错误"),
     # findings: what, and what to do
-    "unreadable": ("{n} of the files could not be read to the end.", "{n} 个文件无法完整读取。"),
+    "unreadable": ("{n} of the files could not be read whole.", "{n} 个文件无法完整读取。"),
     "unreadable_do": (
-        "What was read before these places is in the figures above.",
-        "出错位置之前的内容已计入以上数字。",
+        "What could be read of them is in the figures above.",
+        "能读取的部分已计入以上数字。",
     ),
+    "empty": ("{files} without any text.", "{n} 个文件没有文本。"),
     "little": ("There is little text: {bytes}.", "文本很少：{bytes}。"),
     "little_do": (
         "Expect a model to learn it by heart; add text.",
@@ -174,9 +182,9 @@ _PAIRS: dict[str, tuple[str, str]] = {
         "{n} 篇文档含有控制字符，共 {characters} 个。",
     ),
     "lost": (
-        "{documents} with replacement characters (U+FFFD), {characters} in all: somebody decoded "
-        "them wrongly, and what stood there is lost.",
-        "{n} 篇文档含有替换字符（U+FFFD），共 {characters} 个：曾被错误解码，原文已丢失。",
+        "{documents} with replacement characters (U+FFFD, 锟斤拷), {characters} in all: somebody "
+        "decoded them wrongly, and what stood there is lost.",
+        "{n} 篇文档含有替换字符（U+FFFD、锟斤拷），共 {characters} 个：曾被错误解码，原文已丢失。",
     ),
     "lost_do": (
         "Go back to the original files, if you can.",
@@ -197,8 +205,9 @@ _PAIRS: dict[str, tuple[str, str]] = {
         "{n} 篇文档含有非字符码位，共 {characters} 个。",
     ),
     "mojibake": (
-        "{documents} that look like UTF-8 read as Latin-1 (Ã©), in {characters} places.",
-        "{n} 篇文档像是被当作 Latin-1 读取的 UTF-8（Ã©），共 {characters} 处。",
+        "{documents} that look like UTF-8 read as Latin-1 or Windows-1252 (Ã©, â€™), in "
+        "{characters} places.",
+        "{n} 篇文档像是 UTF-8 被误作 Latin-1 或 Windows-1252（Ã©、â€™），共 {characters} 处。",
     ),
     "mojibake_do": (
         "Go back to the original files, if you can.",
@@ -220,7 +229,7 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "clean_short": ("too short", "太短"),
     "clean_long": ("too long", "太长"),
     "clean_unbroken": ("no text (long runs without a space)", "不是文本（长串无空格）"),
-    "clean_empty": ("nothing left", "清理后没有内容"),
+    "clean_empty": ("too little left after trimming", "清理后所剩太少"),
     "taken_documents": (
         "taken out  {counted}, {size}: {why}",
         "去除 {n} 篇，{size}：{why}",
@@ -236,6 +245,10 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "taken_bytes": (
         "repaired   {name}: {bytes} left out that were damaged ({encoding})",
         "修复 {name}：去除 {n} 个损坏的字节（{encoding}）",
+    ),
+    "taken_rows": (
+        "repaired   {name}: {lines} left out, no rows of text",
+        "修复 {name}：去除 {n} 行，不是文本记录",
     ),
     "kept": (
         "kept       {n} of {all} documents, {size} of {whole}, in {path}",
@@ -255,7 +268,13 @@ _CLEAN = (
 for _kind in ("control", "invisible", "private", "no_character"):
     _PAIRS[f"{_kind}_do"] = _CLEAN
 
-LANGUAGE_NAMES_ZH = {
+NAMES_ZH = {  # of languages and of scripts
+    "Han": "汉字",
+    "Latin": "拉丁字母",
+    "Hiragana": "平假名",
+    "Katakana": "片假名",
+    "Hangul": "谚文",
+    "Cyrillic": "西里尔字母",
     "unknown": "未知",
     "Chinese": "中文",
     "Chinese (traditional)": "中文（繁体）",

@@ -3,16 +3,13 @@
 import gzip
 import io
 import json
-import shutil
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TextIO
 
 from penjing.core.errors import ConfigError
 from penjing.data.readers import Part
-from penjing.data.sources import STDIN
 
 _FORMS = ".jsonl, .jsonl.gz or .txt"
 
@@ -80,17 +77,3 @@ def check_form(target: Path) -> None:
     """Raises ConfigError for a file name of no known form."""
     if not target.name.lower().endswith((".jsonl", ".jsonl.gz", ".txt")):
         raise ConfigError(f"{target} must end in {_FORMS}.")
-
-
-def spooled(sources: Sequence[str | Path], folder: Path) -> list[str | Path]:
-    """The sources, with standard input as a file in `folder`: what is piped is there only once."""
-    found: list[str | Path] = []
-    for source in sources:
-        if str(source) == STDIN:
-            path = folder / "standard-input.txt"
-            with path.open("wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file)
-            found.append(path)
-        else:
-            found.append(source)
-    return found

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from tyro.conf import Positional, arg
-
-from penjing.cli.arguments import OptionalPath, OptionalText, parse
+from penjing.cli.arguments import OptionalPath, OptionalText, Sources, parse
 from penjing.cli.errors import UsageError
 from penjing.data.limits import MAX_VALIDATION_FRACTION
 
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from penjing.data.doctor.budget import Tokens
     from penjing.data.doctor.report import Examined
     from penjing.data.doctor.survey import Survey
+    from penjing.tokenizer.tokenizer import Tokenizer
 
 _STYLES = {"note": "", "warning": "yellow", "error": "red"}
 _UNITS = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9}
@@ -28,14 +27,7 @@ class Arguments:
     """Examine a text: encodings, languages, copies, leaks, odd characters, tokens. Nothing is
     changed."""
 
-    sources: Annotated[
-        Positional[tuple[str, ...]],
-        arg(
-            metavar="SOURCE [SOURCE ...]",
-            help='files, folders, "-", or corpora',
-            help_behavior_hint="(required)",
-        ),
-    ]
+    sources: Sources
     validation: tuple[str, ...] = ()
     """the text that a model will be judged by, if it is kept apart; else a part of the sources"""
     validation_fraction: float = 0.05
@@ -55,10 +47,11 @@ def run(args: Sequence[str]) -> int:
     """Examine, and report; 1 if a file could not be read."""
     arguments: Arguments = parse(Arguments, args, "data check")
     from penjing.cli.study_progress import StudyProgress
-    from penjing.core.files import check_free
+    from penjing.core.files import check_free, write_json
     from penjing.data.doctor.diagnosis import diagnose
-    from penjing.data.doctor.report import Examined
+    from penjing.data.doctor.report import Examined, as_json
     from penjing.data.doctor.survey import survey
+    from penjing.formats.package_tokenizers import open_tokenizer
 
     if not 0 <= arguments.validation_fraction <= MAX_VALIDATION_FRACTION:
         raise UsageError(f"--validation-fraction must be from 0 to {MAX_VALIDATION_FRACTION}.")
@@ -66,13 +59,16 @@ def run(args: Sequence[str]) -> int:
         check_free(arguments.json)
     with StudyProgress() as progress:
         parameters = None if arguments.model is None else _parameters(arguments.model, progress)
+        tokenizer = None
+        if arguments.tokenizer is not None:
+            tokenizer = open_tokenizer(arguments.tokenizer, listener=progress)
         found = survey(arguments.sources, arguments.validation, listener=progress)
         findings = diagnose(found, validation_fraction=arguments.validation_fraction)
-        tokens = _tokens(found, arguments.tokenizer)
+        tokens = _tokens(found, tokenizer)
     examined = Examined(found, findings, tokens, arguments.tokenizer, parameters)
     _show(progress.console, examined, arguments.language)
     if arguments.json is not None:
-        _write_json(examined, arguments.json)
+        write_json(arguments.json, as_json(examined))
     return 1 if any(file.error for file in found.files) else 0
 
 
@@ -102,37 +98,38 @@ def _parameters(model: str, listener: "Listener") -> int:
     return skeleton(open_checkpoint(Path(model), listener=listener).config).n_parameters()
 
 
-def _tokens(found: "Survey", name: str | None) -> "Tokens | None":
-    """Counted with the tokenizer of that name, or with one that is trained for it."""
-    from penjing.core.errors import TokenizerError
+def _tokens(found: "Survey", tokenizer: "Tokenizer | None") -> "Tokens | None":
+    """Counted with that tokenizer, or with one that is trained for it."""
     from penjing.data.doctor.budget import count_tokens
-    from penjing.tokenizer.config import TokenizerConfig
-    from penjing.tokenizer.train import train_tokenizer
 
     if not any(found.sample):
         return None
-    if name is not None:
-        from penjing.formats.package_tokenizers import open_tokenizer
+    return count_tokens(found.sample, found.n_bytes, tokenizer or _trained(found.sample))
 
-        return count_tokens(found.sample, found.n_bytes, open_tokenizer(name))
-    try:
-        tokenizer = train_tokenizer(found.sample, TokenizerConfig())
-    except TokenizerError:  # too little text for its vocabulary
-        tokenizer = train_tokenizer(found.sample, TokenizerConfig(kind="byte"))
-    return count_tokens(found.sample, found.n_bytes, tokenizer)
+
+def _trained(sample: "Sequence[str]") -> "Tokenizer":
+    """With as large a vocabulary as there is text for."""
+    from penjing.core.errors import TokenizerError
+    from penjing.tokenizer.config import TokenizerConfig
+    from penjing.tokenizer.train import train_tokenizer
+
+    for vocab_size in (4096, 1024, 512):
+        try:
+            return train_tokenizer(sample, TokenizerConfig(vocab_size=vocab_size))
+        except TokenizerError:  # too little text for it
+            pass
+    return train_tokenizer(sample, TokenizerConfig(kind="byte"))
 
 
 def _show(console: "Console", examined: "Examined", language: Literal["en", "zh"]) -> None:
+    from penjing.cli.columns import aligned
     from penjing.cli.console import show
-    from penjing.cli.text import padded, text_width
     from penjing.data.doctor.report import describe, overview
     from penjing.data.doctor.words import WORDS
 
     words = WORDS[language]
-    rows = list(overview(examined, language))
-    width = max(text_width(name) for name, _ in rows) + 2
-    for name, value in rows:
-        show(console, f"{padded(name, width)}{value}")
+    for line in aligned(list(overview(examined, language))):
+        show(console, line)
     if not examined.findings:
         show(console, f"\n{words['nothing']}", "green")
     for finding in examined.findings:
@@ -141,14 +138,3 @@ def _show(console: "Console", examined: "Examined", language: Literal["en", "zh"
         for line in (*finding.examples, advice):
             if line:
                 show(console, f"  {line}")
-
-
-def _write_json(examined: "Examined", path: Path) -> None:
-    import json
-
-    from penjing.core.files import atomic_file
-    from penjing.data.doctor.report import as_json
-
-    text = json.dumps(as_json(examined), ensure_ascii=False, indent=2)
-    with atomic_file(path) as scratch:
-        scratch.write_text(f"{text}\n", encoding="utf-8")

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.conf import FlagCreatePairsOff
 
-from penjing.cli.arguments import OptionalPath, command, parse
+from penjing.cli.arguments import OptionalPath, Sources, command, parse
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,14 +20,7 @@ class Arguments:
     """Write a text without copies, odd characters and what else is asked for; say what was left
     out. The sources stay as they are."""
 
-    sources: Annotated[
-        Positional[tuple[str, ...]],
-        arg(
-            metavar="SOURCE [SOURCE ...]",
-            help='files, folders, "-", or corpora',
-            help_behavior_hint="(required)",
-        ),
-    ]
+    sources: Sources
     out: Path
     """a new file: .jsonl or .jsonl.gz, a document a line, or .txt"""
     against: tuple[str, ...] = ()
@@ -61,7 +54,8 @@ def run(args: Sequence[str]) -> int:
     arguments: Arguments = parse(Arguments, args, "data clean")
     from penjing.cli.study_progress import StudyProgress
     from penjing.core.files import check_free
-    from penjing.data.doctor.cleaning import CleanConfig, clean
+    from penjing.data.doctor.cleaning import clean
+    from penjing.data.doctor.verdict import CleanConfig
     from penjing.data.doctor.writing import check_form
 
     config = CleanConfig(

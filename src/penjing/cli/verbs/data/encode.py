@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.conf import FlagCreatePairsOff, arg
 
-from penjing.cli.arguments import command, parse
+from penjing.cli.arguments import ANY_TOKENIZER, Sources, command, parse
 from penjing.cli.errors import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -21,16 +21,8 @@ class Arguments:
     """Encode text once, on all cores, into files that training maps into memory. After a kill or
     Ctrl-C, the same command goes on where it stood."""
 
-    sources: Annotated[
-        Positional[tuple[str, ...]],
-        arg(
-            metavar="SOURCE [SOURCE ...]",
-            help='files, folders, "-" for standard input, or corpora',
-            help_behavior_hint="(required)",
-        ),
-    ]
-    tokenizer: str
-    """a run, a model directory, a tokenizer.json, or a ready-made vocabulary by name"""
+    sources: Sources
+    tokenizer: Annotated[str, arg(help=ANY_TOKENIZER)]
     out: Path
     """a new folder for the shards"""
     validation_fraction: float = 0.05
@@ -78,12 +70,19 @@ def _report(console: "Console", index: "Index", out: Path) -> None:
     left_out = f", {plural(index.duplicates, 'duplicate')} left out" if index.duplicates else ""
     show(console, f"text       {plural(index.documents, 'document')}{left_out}")
     for name, split in (("training", index.train), ("validation", index.validation)):
-        per = f", {split.bytes / split.tokens:.2f} bytes a token" if split.tokens else ""
-        show(
-            console,
-            f"{name:<10} {plural(split.documents, 'document')}, {size(split.bytes)}, "
-            f"{split.tokens:,} tokens{per}",
-        )
+        if split.tokens:
+            show(
+                console,
+                f"{name:<10} {plural(split.documents, 'document')}, {size(split.bytes)}, "
+                f"{split.tokens:,} tokens, {split.bytes / split.tokens:.2f} bytes a token",
+            )
     on_disk = (index.train.tokens + index.validation.tokens) * index.id_type.itemsize
     show(console, f"shards     {size(on_disk)} of {index.dtype} in {out}")
-    show(console, f"\nNext: {command('pretrain', 'text', '--data.sources', str(out))}")
+    if index.validation.tokens:
+        show(console, f"\nNext: {command('pretrain', 'text', '--data.sources', str(out))}")
+    else:
+        show(
+            console,
+            "\nThere is no validation part. A run needs one: for `penjing pretrain`, encode with a "
+            "--validation-fraction above 0.",
+        )

@@ -43,15 +43,13 @@ def run(args: Sequence[str]) -> int:
 
 
 def _list() -> None:
+    from penjing.cli.packages import list_packages
     from penjing.data.corpora import CORPORA
 
-    for name, corpus in CORPORA.items():
-        package = corpus.package
-        origin = (
-            f"{package.registry}: {package.name} {package.version}" if package else "no network"
-        )
-        print(f"{name:<13} {corpus.title} ({corpus.language})")
-        print(f"{'':<13} {origin}; {corpus.licence}")
+    list_packages(
+        (name, f"{corpus.title}; {corpus.language}", corpus.package, corpus.licence)
+        for name, corpus in CORPORA.items()
+    )
 
 
 def _look(arguments: Arguments) -> None:
