@@ -21,7 +21,7 @@ from penjing.cli.main import main as run_penjing
 from penjing.data.corpora import CORPORA, load_corpus
 from penjing.formats.package_tokenizers import TOKENIZERS, fetch_tokenizer
 from penjing.report.svg import grouped_bar_chart
-from penjing.tokenizer.compare import compare
+from penjing.tokenizer.compare import compare_tokenizers
 from penjing.tokenizer.figures import CutFigures
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +61,7 @@ def measure(characters: int = CHARACTERS) -> dict[str, Any]:
     tokenizers = {name: fetch_tokenizer(name) for name in TOKENIZERS}
     texts = {}
     for name, kind in TEXTS.items():
-        cuts = compare(tokenizers, sample(name, characters))
+        cuts = compare_tokenizers(tokenizers, sample(name, characters))
         first = next(iter(cuts.values())).text
         package = CORPORA[name].package
         texts[name] = {

@@ -51,6 +51,14 @@ def test_utf16_without_its_last_byte() -> None:
     assert found is not None and found.text == ENGLISH[:-1]
 
 
+@pytest.mark.parametrize("text", [TEXT, ENGLISH], ids=["Chinese", "English"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_marked_text_without_its_last_byte(text: str, encoding: str) -> None:
+    found = repair(f"\ufeff{text}".encode(encoding)[:-1])
+    assert found is not None
+    assert (found.text, found.encoding, found.removed) == (text[:-1], encoding, 1)
+
+
 @pytest.mark.parametrize(
     "raw",
     [

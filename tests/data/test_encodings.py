@@ -59,6 +59,32 @@ def test_utf16_without_a_mark(text: str, encoding: str) -> None:
     assert decode_bytes(text.encode(encoding), "a.txt") == text
 
 
+@pytest.mark.parametrize(
+    "raw", [b"a\0b\n", b"abcd\0e", b"hello\0world\n", b"a line\0", b"key\0val\0key\0val\0"]
+)
+def test_letters_and_a_zero_are_not_read_as_han(raw: bytes) -> None:
+    with pytest.raises(DataError, match=r"a\.txt, line 1, byte \d+: a zero byte"):
+        decode_bytes(raw, "a.txt")
+
+
+@given(st.text(st.sampled_from('etaoin shrdlu,.\n019{}"\0'), min_size=1, max_size=40))
+def test_no_pairs_of_letters_become_han(text: str) -> None:
+    try:
+        found = decode_bytes(text.encode(), "a.txt")
+    except DataError:
+        return
+    assert found.isascii()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Все счастливые семьи\n", "吾輩は猫である。名前はまだ無い。\n", "오늘은 날씨가 좋습니다\n"],
+)
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_other_scripts_in_utf16_without_a_mark(text: str, encoding: str) -> None:
+    assert decode_bytes(text.encode(encoding), "a.txt") == text
+
+
 def test_line_ends_are_newlines() -> None:
     assert decode_bytes(b"a\r\nb\rc\nd", "a.txt") == "a\nb\nc\nd"
 
@@ -127,6 +153,13 @@ def is_utf8(raw: bytes) -> bool:
 def test_a_few_words_of_gb18030_are_not_certain_and_it_says_so_kindly() -> None:
     with pytest.raises(DataError, match=r"GB18030.*iconv -f ENCODING -t UTF-8$"):
         decode_bytes("你好".encode("gb18030"), "my file.txt")
+
+
+def test_a_text_that_is_utf8_but_for_a_byte_is_called_so() -> None:
+    raw = "été très bien\n".encode() * 50
+    for damaged in (raw[:-3] + b"\xe9\n", raw + b"\xc3", raw[:15] + b"\xff" + raw[15:]):
+        with pytest.raises(DataError, match=r"the text around it is UTF-8.*--repair"):
+            decode_bytes(damaged, "a.txt")
 
 
 def test_the_place_of_a_bad_byte() -> None:

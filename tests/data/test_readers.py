@@ -149,6 +149,7 @@ BAD_ROWS = [
     ("txt.gz", b"not gzip", "damaged gzip file"),
     ("txt.gz", gzip.compress(b"hello" * 99)[:-9], "damaged gzip file"),
     ("pdf", b"%PDF-1.7", r"files of type \.pdf are not read"),
+    ("jsonl.zst", b"(\xb5/\xfd", r"is packed: unpack it first, or pack it with gzip"),
 ]
 
 

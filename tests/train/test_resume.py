@@ -1,77 +1,30 @@
 """A run that was stopped, in whatever way, goes on as if it had not been."""
 
-import errno
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from filelock import FileLock
-from safetensors.torch import load_file
+from tests.train.stopped import Stopped, assert_same, settings, stopped_run
 
-from penjing.core.errors import CheckpointError, DataError, StorageError, TrainingError
-from penjing.core.events import Event, JsonLines, read_events, settled
+from penjing.core.errors import StorageError, TrainingError
+from penjing.core.events import Event, read_events
 from penjing.data.batches import Batch
 from penjing.evaluate.loss import LossReport
 from penjing.model.base import LanguageModel
-from penjing.model.checkpoint import Checkpoint, saved_steps
-from penjing.model.config import ModelConfig
-from penjing.tokenizer.config import TokenizerConfig
-from penjing.train import state as state_module
+from penjing.model.checkpoint import saved_steps
 from penjing.train import work
-from penjing.train.config import DataConfig, OptimizerConfig, PretrainConfig, TrainConfig
+from penjing.train.config import OptimizerConfig
 from penjing.train.objectives import NextToken
 from penjing.train.parallel import replica
 from penjing.train.pretrain import is_complete, pretrain, resume
 
-VERSE = "the moon looks in at the window,\nand the frost lies white on the ground.\n"
 KILLED = Path(__file__).with_name("killed.py")
-
-
-@pytest.fixture
-def text(tmp_path: Path) -> Path:
-    file = tmp_path / "verse.txt"
-    file.write_text("".join(f"{i} bottles: {VERSE}" for i in range(60)), encoding="utf-8")
-    return file
-
-
-def settings(text: Path, **train: Any) -> PretrainConfig:
-    options: dict[str, Any] = {"steps": 12, "batch_size": 4, "precision": "float32", "threads": 1}
-    options |= {"log_every": 1, "eval_every": 5, "save_every": 2, "sample_tokens": 5}
-    return PretrainConfig(
-        data=DataConfig(sources=(str(text),), validation_fraction=0.1),
-        tokenizer=TokenizerConfig(kind="char"),
-        model=ModelConfig(n_layer=1, n_embd=32, context_length=32, dropout=0.1),
-        train=TrainConfig(**options | train),
-    )
-
-
-def losses(run: Path) -> list[float]:
-    """Of all steps, as the log has them once what a resume made void is left out."""
-    events = settled(read_events(run / "events.jsonl"))
-    return [e.data["loss"] for e in events if e.kind in ("step", "eval")]
-
-
-def assert_same(run: Path, whole: Path) -> None:
-    """The same losses, weights, optimizer and generators, to the last bit."""
-    assert losses(run) == losses(whole)
-    (newest, theirs) = (saved_steps(path) for path in (run, whole))
-    assert newest.keys() == theirs.keys()
-    for step, path in newest.items():
-        for name in ("model.safetensors", "training/state.safetensors"):
-            mine, other = load_file(path / name), load_file(theirs[step] / name)
-            assert mine.keys() == other.keys()
-            assert all(torch.equal(tensor, other[key]) for key, tensor in mine.items())
-    names = ("model.safetensors", "config.json", "tokenizer.json")
-    for name in names:
-        assert (run / "model" / name).read_bytes() == (whole / "model" / name).read_bytes()
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_last_bit(tmp_path: Path) -> None:
@@ -91,22 +44,6 @@ def test_killed_at_any_moment_it_goes_on_to_the_last_bit(tmp_path: Path) -> None
         assert_same(run, tmp_path / "whole")
         leftovers = [p.name for p in run.rglob(".*") if p.is_dir()]
         assert leftovers == []
-
-
-class Stopped(BaseException):
-    """A power cut, as far as Python code can tell."""
-
-
-def stopped_run(text: Path, out: Path, **train: Any) -> Path:
-    """A run that breaks off after step 7; its last checkpoint is that of step 6."""
-
-    def stop(event: Event) -> None:
-        if event.kind == "step" and event.data["step"] == 7:
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        pretrain(settings(text, **train), out=out, listeners=[stop])
-    return out
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -190,146 +127,11 @@ def test_the_newest_and_the_best_are_kept(text: Path, tmp_path: Path, monkeypatc
     assert (run.path / "model" / "model.safetensors").samefile(best)
 
 
-def damage(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[-5] ^= 1
-    file.write_bytes(content)
-
-
-def cut(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:-100])
-
-
-@pytest.mark.parametrize(
-    ("name", "harm", "said"),
-    [
-        ("training/state.safetensors", damage, "state.safetensors is damaged"),
-        ("training/state.safetensors", cut, "state.safetensors is damaged"),
-        ("training/state.safetensors", Path.unlink, "state.safetensors is missing"),
-        ("training/state.json", cut, "state.json is damaged"),
-        ("model.safetensors", cut, "model.safetensors is damaged"),
-        ("config.json", Path.unlink, "config.json is missing"),
-    ],
-)
-def test_a_damaged_checkpoint_is_told_and_the_one_before_it_serves(
-    text: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    harm: Callable[[Path], None],
-    said: str,
-) -> None:
-    run = stopped_run(text, tmp_path / "run")
-    newest = saved_steps(run)[6]
-    harm(newest / name)
-    with pytest.raises(CheckpointError, match=said):
-        resume(run)
-    assert set(saved_steps(run)) == {5, 6}
-    newest.rename(tmp_path / "away")
-    pretrain(settings(text), out=tmp_path / "whole")
-    resume(run)
-    assert_same(run, tmp_path / "whole")
-
-
-def test_another_runs_checkpoint_is_refused(
-    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = stopped_run(text, tmp_path / "run")
-    data = json.loads((run / "config.json").read_text())
-    data["train"]["optimizer"]["lr"] = 0.5
-    (run / "config.json").write_text(json.dumps(data))
-    with pytest.raises(CheckpointError, match=r"other settings \(train\.optimizer\.lr\)"):
-        resume(run)
-
-
-def test_changed_text_is_refused_unless_accepted(
-    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = stopped_run(text, tmp_path / "run")
-    before = text.read_text()
-    text.write_text(before.replace("moon", "noon"))
-    with pytest.raises(DataError, match=r"(?s)no longer the one.*--accept-changed-data"):
-        resume(run)
-    text.write_text(before[: len(before) // 2])  # shorter, too
-    done = resume(run, accept_changed_data=True)
-    assert done.figures["step"] == 12
-
-
 def test_a_complete_run_is_not_resumed(text: Path, tmp_path: Path) -> None:
     run = pretrain(settings(text, steps=2), out=tmp_path / "run")
     with pytest.raises(TrainingError, match=r"complete: 2 steps.*--from"):
         resume(run.path)
     assert run.checkpoint.path.is_dir()
-
-
-def test_there_must_be_a_run(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no run in"):
-        resume(tmp_path / "nowhere")
-    (tmp_path / "config.json").write_text("{")
-    (tmp_path / "events.jsonl").touch()
-    with pytest.raises(CheckpointError, match=r"config.json is damaged"):
-        resume(tmp_path)
-
-
-def test_two_processes_do_not_write_one_run(
-    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = stopped_run(text, tmp_path / "run")
-    log = (run / "events.jsonl").read_bytes()
-    with FileLock(run / "lock"), pytest.raises(StorageError, match="Another process works in"):
-        resume(run)
-    assert (run / "events.jsonl").read_bytes() == log
-
-
-def full_disk(monkeypatch: pytest.MonkeyPatch, *, at: int) -> None:
-    """The save of that number finds no room, after half of its files are written."""
-    real, count = state_module.save_tensors, []
-
-    def save(tensors: Any, file: Path, *rest: Any) -> None:
-        count.append(1)
-        if len(count) == at:
-            file.write_bytes(b"half")
-            raise OSError(errno.ENOSPC, "No space left on device")
-        real(tensors, file, *rest)
-
-    monkeypatch.setattr(state_module, "save_tensors", save)
-
-
-def test_a_full_disk_ends_the_run_and_harms_nothing(
-    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    full_disk(monkeypatch, at=3)
-    with pytest.raises(StorageError, match="disk is full"):
-        pretrain(settings(text), out=tmp_path / "run")
-    run = tmp_path / "run"
-    assert Checkpoint.open(run).lineage[-1].figures["step"] == max(saved_steps(run)) == 4
-    assert [p.name for p in run.rglob(".*")] == []
-    pretrain(settings(text), out=tmp_path / "whole")
-    resume(run)
-    assert_same(run, tmp_path / "whole")
-
-
-def test_a_full_disk_at_the_first_save_leaves_a_log_and_no_half_of_a_checkpoint(
-    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    full_disk(monkeypatch, at=1)
-    run = tmp_path / "run"
-    with pytest.raises(StorageError, match="disk is full"):
-        pretrain(settings(text), out=run)
-    assert not saved_steps(run) and [p.name for p in run.rglob(".*")] == []
-    pretrain(settings(text), out=tmp_path / "whole")
-    resume(run)
-    assert_same(run, tmp_path / "whole")
-
-
-def test_a_log_that_finds_no_room_is_a_clear_error(tmp_path: Path) -> None:
-    """What is buffered is refused once more when the file is closed."""
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full here")
-    with pytest.raises(StorageError, match="disk is full"), JsonLines(tmp_path / "log") as log:
-        log._file.close()
-        log._file = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 (the log closes it)
-        log(Event("step", {"step": 1}))
 
 
 def test_a_kill_while_a_step_is_saved_again_loses_nothing(text: Path, tmp_path: Path) -> None:

@@ -131,21 +131,57 @@ def test_replay_holds_nothing_that_the_shards_are_judged_by(made: Path, tmp_path
     assert losses(tmp_path / "a") == losses(tmp_path / "b")
 
 
-def test_what_a_model_knew_from_shards_is_named_as_text(made: Path, tmp_path: Path) -> None:
-    pretrain(config(made / "shards"), out=tmp_path / "parent")
-    train = replace(config(made).train, steps=2)
+def test_replay_is_the_same_from_shards_and_from_the_text(made: Path, tmp_path: Path) -> None:
+    """Documents that the new text holds on the other side are left out of both."""
+    shutil.copytree(made / "texts", tmp_path / "new")
+    (tmp_path / "new" / "more.txt").write_text("".join(VERSE.format(i) for i in range(900, 990)))
     further = PretrainConfig(
-        data=DataConfig((str(made / "texts"),), 0.1),
-        train=train,
+        data=DataConfig((str(tmp_path / "new"),), 0.3),
+        train=replace(config(made).train, steps=4),
+    )
+    tokenizer = Checkpoint.open(made / "from-text").tokenizer
+    shards = ShardConfig(0.3, shard_tokens=500)
+    shutil.copytree(made / "texts", tmp_path / "old")  # not known as what it was trained on
+    encode_shards([tmp_path / "old"], tokenizer, tmp_path / "shards", shards, workers=1)
+    runs = []
+    for name, replay in (("a", tmp_path / "old"), ("b", tmp_path / "shards")):
+        start = StartConfig(
+            model=str(made / "from-text"), replay=(str(replay),), replay_fraction=0.5
+        )
+        pretrain(replace(further, start=start), out=tmp_path / name)
+        runs.append(tmp_path / name)
+    assert losses(runs[0]) == losses(runs[1])
+    rows = [compared(events(run)) for run in runs]
+    assert len(rows[0]) == 2
+    assert rows[0] == rows[1]
+
+
+def compared(told: list[Event]) -> list[tuple[float, float]]:
+    """Bits per byte of each text that a model was measured on, before and after."""
+    (event,) = (event for event in told if event.kind == "transfer")
+    return [(row["before"], row["after"]) for row in event.data["rows"]]
+
+
+def test_what_a_model_knew_from_shards_is_measured(made: Path, tmp_path: Path) -> None:
+    pretrain(config(made / "shards"), out=tmp_path / "parent")
+    (tmp_path / "new.txt").write_text("".join(VERSE.format(i) for i in range(900, 990)))
+    further = PretrainConfig(
+        data=DataConfig((str(tmp_path / "new.txt"),), 0.1),
+        train=replace(config(made).train, steps=2),
         start=StartConfig(model=str(tmp_path / "parent")),
     )
+    pretrain(further, out=tmp_path / "a")
+    (done,) = (event for event in events(tmp_path / "parent") if event.kind == "done")
+    (_, (before, _)) = compared(events(tmp_path / "a"))
+    assert before == done.data["bits_per_byte"]
     told: list[Event] = []
-    pretrain(further, out=tmp_path / "a", listeners=[told.append])
-    (note,) = (event.data["note"] for event in told if event.kind == "transfer")
-    assert "trained on shards before" in note
-    replay = replace(further.start, replay=(str(made / "shards"),))
-    with pytest.raises(ConfigError, match=r"start\.replay names shards"):
-        pretrain(replace(further, start=replay), out=tmp_path / "b")
+    more = replace(further, start=replace(further.start, new_tokens=10))
+    pretrain(more, out=tmp_path / "b", listeners=[told.append])
+    (event,) = (event for event in told if event.kind == "transfer")
+    assert "The shards in" in event.data["note"] and len(event.data["rows"]) == 1
+    replay = replace(more.start, replay=(str(made / "shards"),))
+    with pytest.raises(DataError, match="another tokenizer than the model's"):
+        pretrain(replace(more, start=replay), out=tmp_path / "c")
 
 
 # --- what does not fit ------------------------------------------------------------------------

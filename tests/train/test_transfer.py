@@ -9,25 +9,16 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer as Backend
-from tokenizers import models
+from tests.train.further import VERSE, further, gpt2, llama, table, told
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
 )
 
 from penjing.core.errors import (
-    CheckpointError,
-    ConfigError,
     DataError,
-    PenjingError,
-    TokenizerError,
 )
-from penjing.core.events import Event, read_events
+from penjing.core.events import Event
 from penjing.data.batches import encode_documents
 from penjing.data.documents import split_documents
 from penjing.data.readers import read_documents
@@ -36,64 +27,15 @@ from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.tensor_files import SINGLE
 from penjing.model.vocabulary import extend_vocabulary
-from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.extend import extend_tokenizer
-from penjing.tokenizer.train import train_tokenizer
 from penjing.train.config import (
     DataConfig,
     OptimizerConfig,
     PretrainConfig,
-    StartConfig,
-    TrainConfig,
 )
 from penjing.train.parent import begin
 from penjing.train.pretrain import pretrain, resume
 from penjing.train.run import Run
-
-VERSE = "{} bottles: the moon looks in at the window,\nand the frost lies white on the ground.\n"
-CODE = "def f{0}(x):\n    return self.window(x) * {0} + ground(x)  # bottles\n"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two texts, and a small model of the first."""
-    folder = tmp_path_factory.mktemp("transfer")
-    (folder / "verse.txt").write_text("".join(VERSE.format(i) for i in range(60)))
-    (folder / "code.txt").write_text("".join(CODE.format(i) for i in range(90)))
-    torch.set_num_threads(1)
-    config = PretrainConfig(
-        data=DataConfig((str(folder / "verse.txt"),), 0.1),
-        tokenizer=TokenizerConfig(vocab_size=280),
-        model=ModelConfig(n_layer=2, n_embd=32, context_length=32),
-        train=training(steps=60),
-    )
-    pretrain(config, out=folder / "parent")
-    return folder
-
-
-def training(**more: Any) -> TrainConfig:
-    options = {"steps": 30, "batch_size": 8, "precision": "float32", "threads": 1, "eval_every": 0}
-    return TrainConfig(**options | {"sample_tokens": 3} | more)
-
-
-def further(folder: Path, start: dict[str, Any] | None = None, **train: Any) -> PretrainConfig:
-    """Settings to train the parent further on code."""
-    return PretrainConfig(
-        data=DataConfig((str(folder / "code.txt"),), 0.1),
-        train=training(**train),
-        start=StartConfig(**{"model": str(folder / "parent")} | (start or {})),
-    )
-
-
-def told(run: Run, kind: str) -> dict[str, Any]:
-    events = [e for e in read_events(run.path / "events.jsonl") if e.kind == kind]
-    return dict(events[-1].data)
-
-
-def table(run: Run) -> dict[str, tuple[float, float]]:
-    """The "transfer" event's rows: new and general -> before and after."""
-    rows = told(run, "transfer")["rows"]
-    return {row["text"].partition(":")[0]: (row["before"], row["after"]) for row in rows}
 
 
 def test_a_new_text_is_learned(folder: Path, tmp_path: Path) -> None:
@@ -212,19 +154,6 @@ def test_means_of_pieces_beat_random_rows(folder: Path, text: str) -> None:
     assert means < min(bits(extension.pieces, seed) for seed in range(3))
 
 
-def gpt2(vocab_size: int) -> Any:
-    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 48}
-    return GPT2LMHeadModel(GPT2Config(vocab_size=vocab_size, **sizes))
-
-
-def llama(vocab_size: int) -> Any:
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 48}
-    return LlamaForCausalLM(
-        LlamaConfig(vocab_size=vocab_size, tie_word_embeddings=False, **sizes, **heads)
-    )
-
-
 @pytest.mark.parametrize("theirs", [gpt2, llama])
 @pytest.mark.parametrize("new_tokens", [0, 12])
 def test_a_model_of_others(theirs: Any, new_tokens: int, folder: Path, tmp_path: Path) -> None:
@@ -317,90 +246,6 @@ def test_changed_replay_text_is_noticed(folder: Path, tmp_path: Path) -> None:
     text.write_text("one line more\n" + text.read_text())
     with pytest.raises(DataError, match="no longer"):
         resume(tmp_path / "run")
-
-
-def refused(config: PretrainConfig, out: Path, error: type[PenjingError], message: str) -> None:
-    with pytest.raises(error, match=message):
-        pretrain(config, out=out)
-    assert not out.exists()
-
-
-def test_settings_that_contradict_the_model(folder: Path, tmp_path: Path) -> None:
-    good, out = further(folder), tmp_path / "run"
-
-    def model(**settings: Any) -> PretrainConfig:
-        return replace(good, model=ModelConfig(**settings))
-
-    refused(model(n_layer=6), out, ConfigError, r"model.n_layer = 6 \(there 2\): not those of")
-    refused(model(family="gpt2"), out, ConfigError, "model.family = 'gpt2'")
-    refused(model(context_length=64), out, ConfigError, "Another context is start.context_length")
-    refused(model(rope_scaling="yarn"), out, ConfigError, "name it with start.context_length")
-    for settings in ({"kind": "char"}, {"vocab_size": 999}, {"split": "gpt2"}):
-        config = replace(good, tokenizer=TokenizerConfig(**settings))
-        refused(config, out, ConfigError, f"tokenizer.{next(iter(settings))} = ")
-    same = replace(
-        good,
-        model=ModelConfig(n_layer=2, n_embd=32, context_length=32, family="qwen3"),
-        tokenizer=TokenizerConfig(vocab_size=280),
-        train=training(steps=1),
-    )
-    assert pretrain(same, out=tmp_path / "same").checkpoint.config.n_embd == 32
-
-
-def test_settings_that_contradict_each_other(folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    refused(further(folder, {"model": "", "new_tokens": 5}), out, ConfigError, "start.model")
-    refused(further(folder, {"replay_fraction": 0.5}), out, ConfigError, "needs start.replay")
-    refused(further(folder, {"replay_fraction": 1.0}), out, ConfigError, "from 0 to below 1")
-    refused(further(folder, {"new_tokens": -1}), out, ConfigError, "start.new_tokens must be")
-    refused(further(folder, {"context_length": -1}), out, ConfigError, "start.context_length must")
-    refused(further(folder, {"new_tokens": 9999}), out, TokenizerError, "gives at most")
-    refused(further(folder, {"replay": ("nowhere.txt",)}), out, DataError, "nowhere.txt")
-
-
-def test_models_that_cannot_be_trained(folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-
-    def copy(name: str) -> Path:
-        shutil.copytree(folder / "parent" / "model", tmp_path / name)
-        return tmp_path / name
-
-    def start(place: Path) -> PretrainConfig:
-        return further(folder, {"model": str(place)})
-
-    def configured(name: str, **entries: Any) -> PretrainConfig:
-        file = copy(name) / "config.json"
-        file.write_text(json.dumps(json.loads(file.read_text()) | entries))
-        return start(file.parent)
-
-    refused(start(tmp_path / "none"), out, CheckpointError, "no model directory")
-    quantized = configured("quantized", quantization_config={"quant_method": "gptq"})
-    refused(quantized, out, CheckpointError, "quantized weights, which cannot be trained")
-    refused(configured("mamba", model_type="mamba"), out, CheckpointError, "'mamba' is not one")
-    mute = copy("mute")
-    (mute / "tokenizer.json").unlink()
-    refused(start(mute), out, TokenizerError, "no tokenizer at")
-    empty = copy("empty")
-    (empty / SINGLE).unlink()
-    refused(start(empty), out, CheckpointError, "has no weights")
-
-
-def test_learned_positions_have_an_end(folder: Path, tmp_path: Path) -> None:
-    gpt2(300).save_pretrained(tmp_path / "theirs")
-    Checkpoint.open(folder / "parent").tokenizer.save(tmp_path / "theirs")
-    config = further(folder, {"model": str(tmp_path / "theirs"), "context_length": 49})
-    refused(config, tmp_path / "run", ConfigError, "learned positions, a table of 48")
-
-
-def test_a_vocabulary_of_bytes_learns_nothing(folder: Path, tmp_path: Path) -> None:
-    llama(300).save_pretrained(tmp_path / "theirs")
-    train_tokenizer([], TokenizerConfig(kind="byte")).save(tmp_path / "theirs")
-    start = {"model": str(tmp_path / "theirs"), "new_tokens": 5}
-    refused(further(folder, start), tmp_path / "run", TokenizerError, "nothing to add")
-    unknown = Backend(models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]"))
-    unknown.save(str(tmp_path / "theirs" / "tokenizer.json"))
-    (tmp_path / "theirs" / "tokenizer_config.json").unlink()
-    refused(further(folder, start), tmp_path / "run", TokenizerError, "cannot be extended")
 
 
 def test_another_optimizer_and_precision(folder: Path, tmp_path: Path) -> None:

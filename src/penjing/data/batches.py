@@ -12,8 +12,8 @@ from torch import Tensor
 
 from penjing.core.errors import DataError
 from penjing.core.types import Document
-from penjing.data.shards.index import SplitIndex
 from penjing.data.shards.reading import ShardedIds
+from penjing.data.shards.selection import SelectedIds
 
 IGNORED = -100  # a target that takes no part in the loss (torch's own default)
 
@@ -47,11 +47,11 @@ class Ids(Protocol):
 
 
 class StoredIds:
-    """The ids of a split of shards: what is read becomes a tensor, and nothing else is there."""
+    """Ids that lie in shards: what is read becomes a tensor, and nothing else is there."""
 
     device = torch.device("cpu")
 
-    def __init__(self, ids: ShardedIds) -> None:
+    def __init__(self, ids: ShardedIds | SelectedIds) -> None:
         self._ids = ids
         self.sha256 = ids.sha256
 
@@ -85,11 +85,6 @@ def encode_documents(documents: Sequence[Document], tokenizer: Encoder) -> Token
         ids.extend(end if is_last else ())
     n_bytes = sum(len(doc.text.encode("utf-8")) for doc in documents)
     return Tokens(torch.from_numpy(np.asarray(ids)), n_bytes, len(documents))
-
-
-def stored_tokens(ids: ShardedIds, split: SplitIndex) -> Tokens:
-    """A split of shards, as `encode_documents` would make it of the text."""
-    return Tokens(StoredIds(ids), split.bytes, split.documents)
 
 
 def content(tokens: Tokens) -> bytes:

@@ -10,6 +10,7 @@ from penjing.data.readers import READERS, Part, stream_parts
 from penjing.data.sources import STDIN, find_sources
 
 _TAIL = 1 << 16  # characters at the end of a part in which a boundary is looked for
+_BEFORE = 8  # characters that a boundary may depend on
 
 
 def stream_pieces(
@@ -42,18 +43,25 @@ def stream_pieces(
 
 def rejoined(parts: Iterable[Part], boundary: re.Pattern[str] | None) -> Iterator[Part]:
     """The parts of documents, with what follows the last boundary of each put before the next."""
-    held = ""
+    held: list[str] = []
     for part in parts:
-        text = held + part.text
-        at = len(text) if part.ends else _last(text, boundary)
-        held = text[at:]
+        before = held[-1][-_BEFORE:] if held else ""
+        at = len(part.text) if part.ends else _last(before, part.text, boundary)
         if at or part.ends:
-            yield Part(text[:at], part.source, part.ends)
+            yield Part("".join([*held, part.text[:at]]), part.source, part.ends)
+            held.clear()
+        if at < len(part.text):
+            held.append(part.text[at:])
 
 
-def _last(text: str, boundary: re.Pattern[str] | None) -> int:
-    """Where the last boundary near the end is; 0, if there is none."""
+def _last(before: str, text: str, boundary: re.Pattern[str] | None) -> int:
+    """Where the last boundary near the end is; 0, if there is none.
+
+    Args:
+        before: what comes before the text; a boundary may depend on it.
+    """
     if boundary is None:
         return 0
-    start = max(0, len(text) - _TAIL)
-    return max((match.start() for match in boundary.finditer(text, start)), default=0)
+    start = len(before) + max(0, len(text) - _TAIL)
+    places = (match.start() for match in boundary.finditer(before + text, start))
+    return max(places, default=len(before)) - len(before)

@@ -4,7 +4,7 @@ It needs no text, only a table with a row for each document, so that it is the s
 memory and for any amount of text on a disk.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -129,6 +129,18 @@ def _fill(documents: Documents, rows: Int64s, budget: float) -> Int64s | None:
             chosen.append(n)
             left -= size
     return order[chosen] if left <= budget / 2 else None
+
+
+def unshared(cores: Sequence[bytes], held: Container[bytes]) -> NDArray[np.bool_]:
+    """Which of the documents with these hashes another text does not hold.
+
+    Raises:
+        DataError: none.
+    """
+    found = np.array([core not in held for core in cores], dtype=np.bool_)
+    if not found.any():
+        raise DataError("The general text has nothing that the new text does not hold too.")
+    return found
 
 
 def nearest_line_end(at: int, starts: list[int], length: int, text_of: Callable[[int], str]) -> int:

@@ -6,7 +6,7 @@ It follows from the settings and the text alone, so that a resumed run can make 
 import hashlib
 import time
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -19,13 +19,14 @@ from penjing.model.checkpoint import Checkpoint
 from penjing.model.config import ModelConfig
 from penjing.model.families import build_model
 from penjing.model.runtime import fast_bfloat16, pick_device
+from penjing.tokenizer.record import load_record
 from penjing.tokenizer.tokenizer import Tokenizer
 from penjing.tokenizer.train import train_tokenizer
 from penjing.train.config import PretrainConfig, TrainConfig
 from penjing.train.parallel.distributed import SINGLE, World
 from penjing.train.parent import Origin, Parent, begin
 from penjing.train.run import Journal
-from penjing.train.text import RunText, read_text
+from penjing.train.text import RunText, open_text, read_text
 from penjing.train.transfer import Transfer, transfer
 
 
@@ -83,6 +84,7 @@ def prepare(
     text = read_text(config, tell, world)
     if saved is not None:
         tokenizer, shape = saved.tokenizer, saved.config
+        tokenizer.record = load_record(saved.path, tokenizer)  # the next checkpoints note it too
     else:
         tokenizer, parent = _tokenizer(config, text, parent, tell)
         shape = _shape(config, tokenizer) if parent is None else parent.shape
@@ -90,7 +92,8 @@ def prepare(
     further = None
     if config.start.model:
         origin = parent.origin if parent else Origin.of_run(saved) if saved else Origin()
-        further = transfer(config, origin, text, validation, tokenizer, tell.emit)
+        opened = partial(open_text, listener=tell.emit, world=world)
+        further = transfer(config, origin, text, validation, tokenizer, opened)
     training = text.training(tokenizer)
     check_length(training, shape.context_length)
     prepared = Prepared(

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from tests.data.shards.conftest import prose
 
 from penjing.core.errors import DataError
-from penjing.data.batches import RandomWindows, StoredIds, Tokens, stored_tokens, windows
+from penjing.data.batches import RandomWindows, StoredIds, Tokens, windows
 from penjing.data.shards import index as indexing
 from penjing.data.shards import reading, writing
 from penjing.data.shards.encode import encode_shards
 from penjing.data.shards.plan import ShardConfig
 from penjing.data.shards.reading import ShardedIds, Shards
+from penjing.data.shards.selection import SelectedIds
 from penjing.data.shards.task import PIECE
 from penjing.data.shards.writing import SplitWriter
 from penjing.tokenizer.config import TokenizerConfig
@@ -51,6 +52,23 @@ def test_any_part_of_any_files(
     if ids:
         places = data.draw(st.lists(st.integers(0, len(ids) - 1), min_size=4, max_size=4))
         at = torch.tensor(places).view(2, 2)
+        assert torch.equal(found[at], expected[at])
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1), st.data())
+def test_some_documents_as_if_there_were_no_others(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, bool]], data: st.DataObject
+) -> None:
+    lengths, chosen = (np.array(column) for column in zip(*rows, strict=True))
+    total, ends = int(lengths.sum()), np.cumsum(lengths)
+    whole = stored(tmp_path_factory.mktemp("ids"), list(range(total)), 7)
+    found = StoredIds(SelectedIds(whole, ends, chosen))
+    expected = torch.arange(total)[torch.from_numpy(np.repeat(chosen, lengths))]
+    assert torch.equal(found[:], expected)
+    begin, end = (data.draw(st.integers(-total, total + 5)) for _ in range(2))
+    assert torch.equal(found[begin:end], expected[begin:end])
+    if len(expected):
+        at = torch.tensor(data.draw(st.lists(st.integers(0, len(expected) - 1), min_size=2)))
         assert torch.equal(found[at], expected[at])
 
 
@@ -92,8 +110,8 @@ def test_what_is_whole_is_verified(shards: Path, tokenizer: Tokenizer) -> None:
     found.verify()
     assert found.tokenizer.fingerprint == tokenizer.fingerprint
     assert len(found.train.files) > 1
-    tokens = stored_tokens(found.train, found.index.train)
-    assert tokens.n_bytes == found.index.train.bytes
+    rows = found.documents(found.index.train)
+    assert found.index.train.bytes == rows["n_bytes"].sum()
     assert sorted(path.name for path in shards.iterdir()) == sorted(
         [
             "index.json",
@@ -151,11 +169,13 @@ def test_a_shard_that_is_cut_short_or_gone(shards: Path) -> None:
     [
         (lambda _: "{", "index.json is missing or damaged"),
         (lambda index: index | {"format": "other"}, "is no index of shards"),
-        (lambda index: index | {"version": 9}, "version 9, and this program knows 1"),
+        (lambda index: index | {"version": 9}, "version 9, and this program knows 2"),
         (lambda index: index | {"train": 3}, "index is damaged"),
         (lambda index: index | {"dtype": "float64"}, "'float64' is not one of the choices"),
         (lambda index: {k: index[k] for k in index if k != "train"}, "index is damaged"),
         (lambda _: [1], "is no index of shards"),
+        (lambda _: "[" * 100_000, "index.json is missing or damaged"),
+        (lambda index: index | {"characters": 5}, "checksum is not that of its content"),
     ],
 )
 def test_a_damaged_index_is_told(shards: Path, change, said: str) -> None:
@@ -164,6 +184,28 @@ def test_a_damaged_index_is_told(shards: Path, change, said: str) -> None:
     path.write_text(changed if isinstance(changed, str) else json.dumps(changed))
     with pytest.raises(DataError, match=said):
         Shards(shards)
+
+
+def test_no_byte_of_the_index_changes_unseen(shards: Path) -> None:
+    path = shards / "index.json"
+    raw = path.read_bytes()
+    for at in range(0, len(raw), 5):
+        path.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+        with pytest.raises(DataError):
+            Shards(shards)
+    path.write_bytes(b"\n " + raw)  # another layout is the same index
+    Shards(shards)
+
+
+def test_no_byte_of_the_files_changes_unseen(shards: Path) -> None:
+    for path in sorted(shards.glob("*.bin")):
+        raw = path.read_bytes()
+        for at in (0, len(raw) // 3, len(raw) - 1):
+            path.write_bytes(raw[:at] + bytes([raw[at] ^ 128]) + raw[at + 1 :])
+            with pytest.raises(DataError, match=f"{path.name} is damaged between"):
+                Shards(shards).verify()
+        path.write_bytes(raw)
+    Shards(shards).verify()
 
 
 def test_another_tokenizer_in_the_folder_is_told(shards: Path) -> None:

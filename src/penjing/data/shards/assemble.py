@@ -74,7 +74,7 @@ def _index(
         tokenizer=plan.tokenizer.fingerprint,
         vocab_size=plan.tokenizer.vocab_size,
         sources=tuple(text.sources),
-        validation_fraction=plan.config.validation_fraction,
+        validation_fraction=float(plan.config.validation_fraction),
         exact_split=plan.config.exact_split,
         documents=len(choice.labels),
         duplicates=choice.duplicates,

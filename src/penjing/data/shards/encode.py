@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from penjing.core.errors import DataError, StorageError
 from penjing.core.events import Event, Listener
-from penjing.core.files import check_free, storage_errors
+from penjing.core.files import check_free, storage_errors, sweep
 from penjing.data.shards.assemble import assemble
 from penjing.data.shards.index import Index
 from penjing.data.shards.plan import PLAN, Plan, ShardConfig, load_plan, make_plan, unchanged
@@ -58,6 +58,8 @@ def encode_shards(
     check_free(out)
     folder = work_folder(out)
     with _alone(folder):
+        check_free(out)  # whoever was alone here before may have made it
+        sweep(out)
         plan = begin(sources, tokenizer, folder, config)
         meter = _Meter(plan, listener)
         for job in _done(plan, workers or _processors()):
@@ -75,11 +77,21 @@ def work_folder(out: Path) -> Path:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Nobody else works in this folder until the block ends, or the process does."""
+    lock = folder / "lock"
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()) and not (lock.exists() or (folder / PLAN).exists()):
+            raise StorageError(
+                f"{folder} holds something else than a work of `penjing data encode`. Move it "
+                "away, or choose another place for the shards."
+            )
     try:
-        with FileLock(folder / "lock", timeout=LOCK_SECONDS):
-            yield
+        with FileLock(lock, timeout=LOCK_SECONDS):
+            try:
+                yield
+            finally:
+                if not (folder / PLAN).is_file():  # nothing was begun
+                    shutil.rmtree(folder, ignore_errors=True)
     except Timeout as error:
         raise StorageError(
             f"Another process works in {folder}. Wait until it ends, or choose another place."

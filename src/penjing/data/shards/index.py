@@ -1,7 +1,8 @@
 """The index of a folder of shards: what lies in which file, and what it was made of."""
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from penjing.core.config import from_dict, to_dict
 from penjing.core.errors import ConfigError, DataError
 from penjing.data.shards.place import INDEX
 
-FORMAT, VERSION = "penjing-shards", 1
+FORMAT, VERSION = "penjing-shards", 2
 BLOCK = 2**22  # bytes that share a checksum
 
 # A row for each document of a split.
@@ -71,6 +72,7 @@ class Index:
     characters: int  # of what is kept
     train: SplitIndex
     validation: SplitIndex
+    checksum: str = ""  # SHA-256 of all the above
 
     @property
     def id_type(self) -> np.dtype[Any]:
@@ -78,9 +80,16 @@ class Index:
         return np.dtype({"uint16": "<u2", "uint32": "<u4"}[self.dtype])
 
     def save(self, folder: Path) -> None:
-        """Write index.json into a folder that is being made."""
-        text = json.dumps(to_dict(self), ensure_ascii=False, indent=1) + "\n"
+        """Write index.json, with its checksum, into a folder that is being made."""
+        content = to_dict(self) | {"checksum": _checksum(self)}
+        text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
         (folder / INDEX).write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _checksum(index: Index) -> str:
+    """Of the values, however they are laid out in the file."""
+    text = json.dumps(to_dict(replace(index, checksum="")), sort_keys=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def load_index(folder: Path) -> Index:
@@ -92,7 +101,7 @@ def load_index(folder: Path) -> Index:
     path = folder / INDEX
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f"{path} is missing or damaged ({error}). Encode the text anew: penjing data encode"
         ) from error
@@ -104,6 +113,12 @@ def load_index(folder: Path) -> Index:
             "Encode the text anew, or use the version of penjing that wrote it."
         )
     try:
-        return from_dict(Index, content, where=str(path))
+        index = from_dict(Index, content, where=str(path))
     except ConfigError as error:
         raise DataError(f"{error} The index is damaged: encode the text anew.") from error
+    if _checksum(index) != index.checksum:
+        raise DataError(
+            f"{path} is damaged: its checksum is not that of its content. Copy it anew, or encode "
+            "the text anew."
+        )
+    return index

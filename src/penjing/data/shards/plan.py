@@ -28,6 +28,7 @@ from penjing.tokenizer.tokenizer import Tokenizer
 VERSION = 1
 PLAN = "plan.json"
 STDIN = "standard-input.txt"  # kept, for what is piped cannot be read twice
+BYTES_A_CHARACTER = 2  # about: English has one, Chinese three
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ class Plan:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """Saved beside the plan."""
-        return Tokenizer.load(self.folder)
+        tokenizer = Tokenizer.load(self.folder)
+        tokenizer.expect(sum(file.size for file in self.files) // BYTES_A_CHARACTER)
+        return tokenizer
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
@@ -204,10 +207,15 @@ def unchanged(plan: Plan, sources: Sequence[str | Path]) -> bool:
     """Whether the sources are still those of the plan, by name, size and time of change.
 
     What is piped cannot be looked at again: it is taken to be what was written down.
+
+    Raises:
+        DataError: a source is missing, or holds nothing.
     """
-    if "-" in map(str, sources):
-        return any(Path(file.name).name == STDIN for file in plan.files)
-    return tuple(_files(sources, plan.folder)) == plan.files
+    kept = plan.folder / STDIN
+    if "-" in map(str, sources) and not kept.is_file():
+        return False
+    named = [kept if str(source) == "-" else source for source in sources]
+    return tuple(_files(named, plan.folder)) == plan.files
 
 
 @contextmanager

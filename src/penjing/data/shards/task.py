@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from penjing.core.errors import DataError
 from penjing.core.files import atomic_file
 from penjing.data.hashing import TextHash, file_hash, hashes_of
+from penjing.data.pieces import rejoined
 from penjing.data.readers import READERS, stream_parts
 from penjing.data.shards.plan import Plan, Slice
 from penjing.data.shards.stretches import count_lines, read_text
@@ -30,7 +31,6 @@ PIECE = np.dtype(
 )
 Pieces: TypeAlias = NDArray[Any]  # of PIECE
 PACKED = 4096  # rows
-HELD = 2**22  # characters of a long document that are looked through for a place to cut
 
 
 class Piece(NamedTuple):
@@ -179,24 +179,15 @@ def _lines(plan: Plan, part: Slice) -> Iterator[Piece]:
 
 def _whole(plan: Plan, part: Slice) -> Iterator[Piece]:
     """All documents of a file or a corpus; long ones in pieces that can be encoded alone."""
-    boundary = plan.tokenizer.boundary
-    held: list[str] = []
-    length = 0
-    digest = TextHash()
-    for found in stream_parts(plan.files[part.file].source):
-        if found.ends and not held:
-            yield _document(found.text)
+    digest: TextHash | None = None  # of a document that goes on
+    for piece in rejoined(stream_parts(plan.files[part.file].source), plan.tokenizer.boundary):
+        if piece.ends and digest is None:
+            yield _document(piece.text)
             continue
-        digest.update(found.text)
-        held.append(found.text)
-        length += len(found.text)
-        if found.ends:
-            yield _part("".join(held), False, digest.digests())
-            held, length, digest = [], 0, TextHash()
-        elif boundary is not None and length > 2 * HELD:
-            text = "".join(held)
-            match = boundary.search(text, HELD)
-            if match and match.start() < len(text):
-                yield _part(text[: match.start()], True)
-                text = text[match.start() :]
-            held, length = [text], len(text)
+        digest = digest or TextHash()
+        digest.update(piece.text)
+        if piece.ends:
+            yield _part(piece.text, False, digest.digests())
+            digest = None
+        else:
+            yield _part(piece.text, True)

@@ -6,7 +6,9 @@ import queue
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from penjing.core.errors import DataError
@@ -41,8 +43,12 @@ def run_jobs(folder: Path, jobs: Sequence[str], workers: int) -> Iterator[str]:
     try:
         for thread in threads:
             thread.start()
+        said = set[str]()
         for _ in jobs:
-            done = told.get()
+            while isinstance(done := told.get(), Warning):
+                if str(done) not in said:
+                    warnings.warn(done, stacklevel=2)
+                said.add(str(done))
             if isinstance(done, Exception):
                 raise done
             yield done
@@ -66,6 +72,7 @@ def _start(folder: Path) -> subprocess.Popen[str]:
         text=True,
         bufsize=1,
         env=os.environ | _ONE_THREAD,
+        process_group=0,  # Ctrl-C is this end's to see, which then ends the workers
     )
 
 
@@ -82,15 +89,18 @@ def _serve(
             job = waiting.get_nowait()
         except queue.Empty:
             return
-        try:
+        answer = None
+        with suppress(OSError):
             worker.stdin.write(job + "\n")
-            line = worker.stdout.readline()
-        except OSError:
-            line = ""
-        if not line:
+            for line in worker.stdout:
+                answer = json.loads(line)
+                if "warning" not in answer:
+                    break
+                told.put(UserWarning(answer["warning"]))
+                answer = None
+        if answer is None:
             told.put(_gone(worker, job))
             return
-        answer = json.loads(line)
         if answer:
             told.put(ERRORS[answer["error"]](answer["message"]))
             return

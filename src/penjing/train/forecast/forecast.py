@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from penjing.model.memory import free_memory, give_back_freed
+from penjing.core.garbage import give_back_freed
+from penjing.model.memory import free_memory
 from penjing.model.runtime import pick_device
 from penjing.train.config import PretrainConfig, TrainConfig
 from penjing.train.curriculum import stages

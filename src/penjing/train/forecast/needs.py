@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 
 from penjing.core.errors import TrainingError
+from penjing.core.garbage import give_back_freed
 from penjing.evaluate.baselines import COUNTED
 from penjing.model.config import ModelConfig
-from penjing.model.memory import give_back_freed, resident_memory
+from penjing.model.memory import resident_memory
 from penjing.train.config import TrainConfig
 from penjing.train.flops import parameters_by_part
 from penjing.train.forecast.probe import TRIED_ROWS, Footprint, Trial
