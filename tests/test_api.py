@@ -51,3 +51,23 @@ def test_recipe():
     assert penjing.recipe("tang", depth=2).model.n_layer == 2
     with pytest.raises(ConfigError, match="Did you mean 'tang'"):
         penjing.recipe("tagn")
+
+
+def test_a_tokenizer_from_its_text_to_its_steps(tmp_path):
+    text = "unhappiness, happiness, happy people, 今天天气不错"
+    trained = penjing.train_tokenizer([text], penjing.TokenizerConfig(vocab_size=265))
+    trained.save(tmp_path)
+
+    tokenizer = penjing.open_tokenizer(tmp_path)
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text
+    cuts = penjing.compare_tokenizers({"trained": trained, "opened": tokenizer}, [text])
+    assert cuts["trained"] == cuts["opened"] and cuts["opened"].tokens == len(ids)
+
+    record = penjing.load_record(tmp_path, tokenizer)
+    assert record == trained.record
+    counts = [merge.count for merge in record.merges]
+    view = penjing.view_text(tokenizer, "happiness")
+    first = penjing.Explainer(tokenizer, counts).explain(view)[0].steps
+    assert list(first.states())[::3] == [("h", "a", "p", "p"), ("happ",)]
+    assert [merge.count for merge in first.merges] == [3, 3, 3]

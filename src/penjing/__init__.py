@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from penjing.data.corpora import CORPORA, load_corpus
     from penjing.data.readers import read_documents
     from penjing.data.shards.encode import encode_shards
+    from penjing.data.shards.reading import Shards
     from penjing.evaluate.loss import LossReport, evaluate_loss
     from penjing.formats.gguf.writer import write_gguf
     from penjing.formats.importing import import_checkpoint
@@ -63,7 +64,9 @@ if TYPE_CHECKING:
     from penjing.quantization.tensor import QuantizedTensor
     from penjing.recipes.recipes import RECIPES
     from penjing.tokenizer.chat import ChatTemplate
+    from penjing.tokenizer.compare import compare_tokenizers
     from penjing.tokenizer.config import TokenizerConfig
+    from penjing.tokenizer.record import load_record
     from penjing.tokenizer.steps import Explainer
     from penjing.tokenizer.stream import StreamDecoder
     from penjing.tokenizer.tokenizer import Tokenizer
@@ -107,11 +110,14 @@ _NAMES = {
     ),
     "penjing.data.corpora": ("CORPORA", "load_corpus"),
     "penjing.data.readers": ("read_documents",),
+    "penjing.data.shards.encode": ("encode_shards",),
+    "penjing.data.shards.reading": ("Shards",),
     "penjing.evaluate.loss": ("LossReport", "evaluate_loss"),
     "penjing.formats.gguf.writer": ("write_gguf",),
     "penjing.formats.importing": ("import_checkpoint",),
     "penjing.formats.opening": ("open_checkpoint",),
     "penjing.formats.package_models": ("MODELS",),
+    "penjing.formats.package_tokenizers": ("TOKENIZERS", "open_tokenizer"),
     "penjing.generate.conversation": ("Conversation",),
     "penjing.generate.engine.engine": ("Engine",),
     "penjing.generate.engine.generation": ("Generation",),
@@ -119,6 +125,7 @@ _NAMES = {
     "penjing.model.cache": ("Cache", "KVCache"),
     "penjing.model.checkpoint": ("Checkpoint", "Lineage"),
     "penjing.model.config": ("ModelConfig",),
+    "penjing.model.embeddings": ("read_embeddings",),
     "penjing.model.families": ("build_model",),
     "penjing.model.saving": ("save_checkpoint",),
     "penjing.model.trace": ("record", "taps"),
@@ -126,10 +133,14 @@ _NAMES = {
     "penjing.quantization.tensor": ("QuantizedTensor",),
     "penjing.recipes.recipes": ("RECIPES",),
     "penjing.tokenizer.chat": ("ChatTemplate",),
+    "penjing.tokenizer.compare": ("compare_tokenizers",),
     "penjing.tokenizer.config": ("TokenizerConfig",),
+    "penjing.tokenizer.record": ("load_record",),
+    "penjing.tokenizer.steps": ("Explainer",),
     "penjing.tokenizer.stream": ("StreamDecoder",),
     "penjing.tokenizer.tokenizer": ("Tokenizer",),
     "penjing.tokenizer.train": ("train_tokenizer",),
+    "penjing.tokenizer.view": ("TextView", "view_text"),
     "penjing.train.config": (
         "DataConfig",
         "OptimizerConfig",
@@ -142,11 +153,6 @@ _NAMES = {
     "penjing.train.pretrain": ("pretrain", "resume"),
     "penjing.train.run": ("Run",),
     "penjing.transform.quantize": ("QuantizeConfig", "quantize"),
-    "penjing.data.shards.encode": ("encode_shards",),
-    "penjing.formats.package_tokenizers": ("TOKENIZERS", "open_tokenizer"),
-    "penjing.model.embeddings": ("read_embeddings",),
-    "penjing.tokenizer.steps": ("Explainer",),
-    "penjing.tokenizer.view": ("TextView", "view_text"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -217,6 +223,7 @@ __all__ = [
     "SamplingParams",
     "ScheduleConfig",
     "Scheme",
+    "Shards",
     "StartConfig",
     "StorageError",
     "StreamDecoder",
@@ -230,12 +237,14 @@ __all__ = [
     "TrainingError",
     "__version__",
     "build_model",
+    "compare_tokenizers",
     "encode_shards",
     "evaluate_loss",
     "examine",
     "import_checkpoint",
     "load",
     "load_corpus",
+    "load_record",
     "load_toml",
     "open_checkpoint",
     "open_tokenizer",

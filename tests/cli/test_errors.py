@@ -30,7 +30,7 @@ def raiser(error: BaseException):
             1,
             "error: Cannot write /a/b: the disk is full",
         ),
-        (PermissionError(errno.EACCES, "Denied", "c"), 1, "error: Cannot write c: permission"),
+        (PermissionError(errno.EACCES, "Denied", "c"), 1, "error: The system refuses c: Denied.\n"),
         (OSError(errno.EBUSY, "Busy", "d"), 1, "error: The system refuses d: Busy.\n"),
         (MemoryError(), 1, "error: Out of memory."),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 1, "error: Out of memory."),

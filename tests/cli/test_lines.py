@@ -1,23 +1,16 @@
-"""Lines and columns that are printed at once."""
+"""Lines that are printed at once."""
 
 import io
 
 from rich.console import Console
 
-from penjing.cli.lines import BOLD, columns, line, show_lines
+from penjing.cli.lines import BOLD, line, show_lines
 
 
 def printed(segments, **options) -> str:
     file = io.StringIO()
     show_lines(Console(file=file, width=20, **options), segments)
     return file.getvalue()
-
-
-def test_columns_line_up_whatever_the_script():
-    rows = [("1", "今天", "x"), ("23", "a", "y" * 30)]
-    assert printed(columns(("n", "word", "end"), rows, right=(0,))) == (
-        " n  word  end\n 1  今天  x\n23  a     " + "y" * 30 + "\n"
-    )
 
 
 def test_nothing_is_broken_or_cut_and_control_characters_are_spelled_out():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from penjing.cli.runs import free, model_directory, run_directory
+from penjing.cli.runs import run_directory
 from penjing.core.errors import StorageError
 
 
@@ -19,13 +19,5 @@ def test_runs_are_numbered_when_the_name_is_taken(tmp_path, monkeypatch):
 
 def test_an_explicit_place_must_be_free(tmp_path):
     assert run_directory("x", tmp_path / "new") == tmp_path / "new"
-    assert free(tmp_path / "new") == tmp_path / "new"
     with pytest.raises(StorageError, match="exists already"):
         run_directory("x", tmp_path)
-
-
-def test_a_run_holds_its_model(tmp_path):
-    assert model_directory(tmp_path) == tmp_path
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
-    assert model_directory(tmp_path) == tmp_path / "model"

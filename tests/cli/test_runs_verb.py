@@ -1,6 +1,5 @@
 """`penjing runs`: listing, comparing, examining, and the page, from what lies in the folders."""
 
-import io
 import json
 import math
 import os
@@ -10,9 +9,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from rich.console import Console
 
-from penjing.cli.columns import show_columns
 from penjing.core.config import to_dict
 from penjing.core.events import Event, JsonLines
 from penjing.train.config import PretrainConfig
@@ -190,14 +187,3 @@ def test_reading_loads_no_torch(tmp_path, words):
         "assert not {'torch', 'numpy', 'tokenizers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ, check=True)
-
-
-@pytest.mark.parametrize(("width", "shown"), [(80, "abc"), (16, "ac"), (8, "a")])
-def test_a_narrow_terminal_leaves_columns_out(width, shown):
-    file = io.StringIO()
-    console = Console(file=file, force_terminal=True, width=width, no_color=True)
-    rows = [("床前明月", "7777777", "c"), ("x", "8", "cc")]
-    show_columns(console, ("a", "b", "c"), rows, right=(1,), optional=(1, 2))
-    lines = [line for line in file.getvalue().splitlines() if "床" in line]
-    (line,) = lines
-    assert ("7777777" in line) == ("b" in shown) and line.endswith("c") == ("c" in shown)

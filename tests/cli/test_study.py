@@ -3,8 +3,6 @@
 import signal
 import time
 
-from penjing.cli.study_progress import columns
-
 
 def test_a_rehearsal_shows_tables_and_leaves_a_report(penjing, tmp_path, text_file):
     words = ("study", "optimizers", "--quick", "--text", str(text_file))
@@ -46,7 +44,3 @@ def test_ctrl_c_leaves_nothing(process, tmp_path, text_file):
     _, err = running.communicate(timeout=120)
     assert running.returncode == 130 and "Interrupted" in err and "Traceback" not in err
     assert [path.name for path in tmp_path.iterdir() if path != text_file] == []
-
-
-def test_columns_stand_below_each_other():
-    assert columns([["a", "b"], ["小处", "1"]]) == ["a     b", "小处  1"]

@@ -26,8 +26,8 @@ def test_others_read_what_it_writes(penjing, text_file, tmp_path):
     per_token = len(text.encode()) / len(ids)
     assert f"this text  {len(ids):,} tokens, {per_token:.2f} bytes a token" in result.out
     assert "sample " not in result.out
-    merges = load_record("tok", ours)
-    assert merges is not None and len(merges) == 300 - 257
+    record = load_record("tok", ours)
+    assert record is not None and len(record.merges) == 300 - 257
     assert json.loads(Path("tok", "merges.json").read_text())["sampled"] is False
     next_words = result.out.rpartition("Next: penjing ")[2].split()
     assert penjing(*next_words).code == 0

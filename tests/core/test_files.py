@@ -1,12 +1,20 @@
 """Whole or not at all."""
 
 import errno
+import json
+import math
 from pathlib import Path
 
 import pytest
 
 from penjing.core.errors import StorageError
-from penjing.core.files import atomic_directory, atomic_file, check_free, storage_errors
+from penjing.core.files import (
+    atomic_directory,
+    atomic_file,
+    check_free,
+    storage_errors,
+    write_json,
+)
 
 
 def test_a_directory_appears_only_when_done(tmp_path: Path) -> None:
@@ -126,3 +134,12 @@ def test_a_full_disk_within_a_new_directory_names_the_directory(tmp_path: Path) 
     ):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_are_json_that_every_program_reads(tmp_path: Path) -> None:
+    figures = {"loss": math.nan, "rows": (1, -math.inf, 2.5), "name": "盆\udcff景", "none": None}
+    write_json(tmp_path / "new" / "figures.json", figures)
+    text = (tmp_path / "new" / "figures.json").read_text(encoding="utf-8")
+    assert "盆" in text and text.endswith("}\n")
+    read = json.loads(text, parse_constant=pytest.fail)  # NaN and Infinity are no JSON
+    assert read == {**figures, "loss": None, "rows": [1, None, 2.5]}

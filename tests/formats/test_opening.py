@@ -49,6 +49,8 @@ def test_a_package_model_unless_a_file_has_its_name(make_gguf, directory, tmp_pa
 def test_what_is_none(tmp_path):
     with pytest.raises(CheckpointError, match=r"no model directory smollm,.* mean 'smollm2'\?"):
         open_checkpoint("smollm")
+    with pytest.raises(CheckpointError, match="aaa cannot be read: File name too long"):
+        open_checkpoint("a" * 300)
     (tmp_path / "text.txt").write_text("hello")
     with pytest.raises(CheckpointError, match=r"text\.txt is no GGUF file"):
         open_checkpoint(tmp_path / "text.txt")

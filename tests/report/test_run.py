@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from penjing.core.errors import StorageError
 from penjing.core.events import Event
-from penjing.report.run import run_report, write_report
+from penjing.report.log import RunLog
+from penjing.report.run import page_of, write_report
 from penjing.report.run_charts import smooth
 from penjing.report.words import CAUSES_ZH, WORDS
 from penjing.train.doctor.causes import CAUSES
@@ -19,12 +20,16 @@ KINDS = ("data", "tokenizer", "forecast", "model", "start", "step", "eval", "hea
          "diagnosis", "sample", "resume", "transfer", "save", "done")  # fmt: skip
 
 
+def page(config, events, name: str = "") -> str:
+    return page_of(RunLog.of(config, events, name))
+
+
 def svgs(text: str) -> list[str]:
     return re.findall(r"<svg.*?</svg>", text, re.DOTALL)
 
 
 def test_a_finished_run_shows_it_all(config, events):
-    text = run_report(config, events, name="tang")
+    text = page(config, events, "tang")
     for part in (
         "<h1>tang</h1>",
         "1.803",  # bits per byte, in the head
@@ -60,24 +65,24 @@ def test_a_finished_run_shows_it_all(config, events):
 
 
 def test_both_languages_have_the_same_charts(config, events):
-    english, chinese = run_report(config, events).split('<main lang="zh">')
+    english, chinese = page(config, events).split('<main lang="zh">')
     assert len(svgs(english)) == len(svgs(chinese)) >= 9
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_event_may_be_missing(config, events, kind):
-    text = run_report(config, [event for event in events if event.kind != kind])
+    text = page(config, [event for event in events if event.kind != kind])
     assert text.endswith("</html>\n")
 
 
 def test_an_empty_log(config):
-    assert "Interrupted" in run_report(config, [])
-    assert run_report({}, []).endswith("</html>\n")
+    assert "Interrupted" in page(config, [])
+    assert page({}, []).endswith("</html>\n")
 
 
 def test_an_interrupted_run_says_how_to_go_on(config, events):
     cut = [e for e in events if e.kind != "done" and e.data.get("step", 0) <= 40]
-    text = run_report(config, cut, name="tang")
+    text = page(config, cut, "tang")
     assert "stands at step 40 of 100" in text
     assert "penjing pretrain --resume runs/tang" in text
 
@@ -85,13 +90,13 @@ def test_an_interrupted_run_says_how_to_go_on(config, events):
 def test_a_run_that_failed_says_so(config, events):
     stop = Event("nonfinite", {"step": 41, "action": "stop", "where": "gradient"}, 1.0)
     cut = [e for e in events if e.kind != "done" and e.data.get("step", 0) <= 40]
-    text = run_report(config, [*cut, stop])
+    text = page(config, [*cut, stop])
     assert "stopped at step 40 of 100" in text and "Not finite at step 41: gradient" in text
 
 
 def test_where_a_number_was_not_finite_as_far_as_it_is_known(config):
     def said(**data):
-        return run_report(config, [Event("nonfinite", {"step": 4, **data}, 1.0)])
+        return page(config, [Event("nonfinite", {"step": 4, **data}, 1.0)])
 
     assert "Not finite at step 4: gradient, layer 0<" in said(where="gradient", layer=0)
     together = said(where="together", tensor="", layer=None, rows=[], loss=2.9e21, norm="inf")
@@ -119,7 +124,7 @@ FIELDS = st.sampled_from([
                 max_size=8))  # fmt: skip
 def test_no_log_breaks_it(rows):
     events = [Event(kind, data, 1.0) for kind, data in rows]
-    for svg in svgs(run_report({}, events)):
+    for svg in svgs(page({}, events)):
         ElementTree.fromstring(svg)
 
 

@@ -64,19 +64,31 @@ def _or_none(read: Callable[[str], Any], name: str) -> PrimitiveConstructorSpec[
         metavar=name,
         instance_from_str=lambda words: read(words[0]),
         is_instance=lambda value: value is None or not isinstance(value, tuple),
-        str_from_instance=lambda value: ["auto" if value is None else str(value)],
+        str_from_instance=lambda value: ["none" if value is None else str(value)],
     )
 
 
-def _auto_or(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """`auto` is the same as leaving a number out; a path may have that name."""
-    return lambda word: None if word == "auto" else read(word)
+def _none_or(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """`none` is the same as leaving a number out; a path may have that name."""
+    return lambda word: None if word == "none" else read(word)
 
 
-OptionalInt = Annotated[int | None, _or_none(_auto_or(int), "INT")]
-OptionalFloat = Annotated[float | None, _or_none(_auto_or(float), "FLOAT")]
+OptionalInt = Annotated[int | None, _or_none(_none_or(int), "INT")]
+OptionalFloat = Annotated[float | None, _or_none(_none_or(float), "FLOAT")]
 OptionalText = Annotated[str | None, _or_none(str, "TEXT")]
 OptionalPath = Annotated[Path | None, _or_none(Path, "PATH")]
+
+ANY_MODEL = "a run, a model directory, a .gguf file, or a package model such as smollm2"
+ANY_TOKENIZER = "a run, a model directory, a tokenizer.json, a .gguf file, or a name such as gpt2"
+
+Sources = Annotated[
+    tyro.conf.Positional[tuple[str, ...]],
+    tyro.conf.arg(
+        metavar="SOURCE [SOURCE ...]",
+        help='files, folders, "-" for standard input, or corpora',
+        help_behavior_hint="(required)",
+    ),
+]
 
 
 def program() -> str:

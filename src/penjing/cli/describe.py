@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from penjing.cli.text import indented, padded, text_width
+from penjing.cli.columns import aligned
+from penjing.cli.text import indented
 from penjing.core.events import Event
 from penjing.report.units import amount, clock, percent, plural, si, size
 
@@ -187,13 +188,9 @@ def _diagnosis(data: Data) -> str:
 
 
 def _transfer(data: Data) -> str:
-    width = max(map(text_width, ["bits per byte", *(row["text"] for row in data["rows"])]))
-    rows = [
-        f"{padded(row['text'], width)}{row['before']:9.3f}{row['after']:9.3f}"
-        for row in data["rows"]
-    ]
-    head = f"{'bits per byte':{width}}{'before':>9}{'after':>9}"
-    return indented("\n".join([head, *rows, *filter(None, [data["note"]])]), "  ")
+    rows = [(row["text"], f"{row['before']:.3f}", f"{row['after']:.3f}") for row in data["rows"]]
+    lines = aligned([("bits per byte", "before", "after"), *rows], right=(1, 2))
+    return indented("\n".join([*lines, *filter(None, [data["note"]])]), "  ")
 
 
 _WORDS: dict[str, Callable[[Data], str | None]] = {

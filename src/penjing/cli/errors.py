@@ -1,5 +1,6 @@
 """What goes wrong, as a person wants to read it: one paragraph, no traceback, an exit code."""
 
+import errno
 import os
 import shutil
 import sys
@@ -12,6 +13,7 @@ from penjing.cli.text import safe
 from penjing.core.errors import PenjingError, is_out_of_memory
 from penjing.core.files import storage_errors
 
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 FAILED, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141  # the last two: 128 + the signal
 
 
@@ -55,12 +57,12 @@ def _fail(message: str, code: int = FAILED, *, label: str = "error: ") -> int:
 
 
 def _operating_system(error: OSError) -> str:
-    """The system's refusal in our words where we have them, else in its own."""
-    try:
-        with storage_errors(Path(error.filename or "the output")):
-            raise error
-    except PenjingError as known:
-        return str(known)
-    except OSError:
-        place = f" {error.filename}" if error.filename else ""
-        return f"The system refuses{place}: {error.strerror or error}."
+    """The system's refusal: in our words where only writing meets it, else in its own."""
+    if error.errno in _OF_WRITING:
+        try:
+            with storage_errors(Path(error.filename or "the output")):
+                raise error
+        except PenjingError as known:
+            return str(known)
+    place = f" {error.filename}" if error.filename else ""
+    return f"The system refuses{place}: {error.strerror or error}."

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from itertools import cycle
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 
 from penjing.cli.lines import BOLD, line, show_lines
-from penjing.cli.text import safe, text_width
+from penjing.cli.text import safe
 from penjing.report.units import plural
 from penjing.tokenizer.view import TextView, visible
 
@@ -41,7 +42,7 @@ def _side_by_side(view: TextView) -> Iterator[Segment]:
 def _table(view: TextView) -> Iterator[Segment]:
     places = [f"{piece.start}-{piece.end}" for piece in view.pieces]
     texts = {id: safe(text) for id, text in {(each.id, each.text) for each in view.pieces}}
-    widths = {id: text_width(text) for id, text in texts.items()}
+    widths = {id: cell_len(text) for id, text in texts.items()}
     raws = {raw: raw.hex(" ") for raw in {each.raw for each in view.pieces}}
     at = max(map(len, places))
     raw = min(max(5, *map(len, raws.values())), _WIDEST)

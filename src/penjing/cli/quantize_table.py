@@ -1,19 +1,15 @@
-"""A comparison of quantized models as one table, as notes under it, and as JSON."""
+"""A comparison of quantized models as one table, and as notes under it."""
 
-import json
 import math
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from penjing.cli.columns import show_columns
 from penjing.cli.console import show
-from penjing.core.files import atomic_file
 from penjing.report.units import plural, si, size
 
 if TYPE_CHECKING:
@@ -103,19 +99,6 @@ def _listings(rows: "Sequence[Row]") -> list[tuple[list[str], list[str]]]:
     for row in rows:
         said.setdefault(tuple(listing(row)), []).append(row.name)
     return [(names, list(lines)) for lines, names in said.items()]
-
-
-def write_json(comparison: "Comparison", file: Path) -> None:
-    """Every figure. What is not known is null.
-
-    Raises:
-        StorageError: the disk refuses.
-    """
-    from penjing.transform.table import finite
-
-    text = json.dumps(finite(asdict(comparison)), indent=2, ensure_ascii=False, allow_nan=False)
-    with atomic_file(file) as scratch:
-        scratch.write_text(text + "\n", encoding="utf-8")
 
 
 def _figures_of(comparison: "Comparison") -> list[str]:

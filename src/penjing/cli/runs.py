@@ -1,9 +1,9 @@
-"""Where a run goes, and what lies there."""
+"""Where a run goes."""
 
 from itertools import count
 from pathlib import Path
 
-from penjing.core.errors import StorageError
+from penjing.core.files import check_free
 
 RUNS = Path("runs")  # in the working directory
 
@@ -12,26 +12,10 @@ def run_directory(name: str, out: Path | None = None) -> Path:
     """`out` if given, else runs/NAME; numbered -2, -3, ... if that is taken.
 
     Raises:
-        StorageError: `out` exists already.
+        StorageError: `out` exists already, or cannot be written: better said now than after hours.
     """
     if out is not None:
-        return free(out)
+        check_free(out)
+        return out
     numbered = (RUNS / (name if n == 1 else f"{name}-{n}") for n in count(1))
     return next(path for path in numbered if not path.exists())
-
-
-def free(out: Path) -> Path:
-    """The path itself, if nothing stands there: better said now than after hours of work.
-
-    Raises:
-        StorageError: it exists already.
-    """
-    if out.exists():
-        raise StorageError(f"{out} exists already. Choose another --out, or remove it first.")
-    return out
-
-
-def model_directory(path: Path) -> Path:
-    """The model of a run directory; a model directory is its own."""
-    inner = path / "model"
-    return inner if (inner / "config.json").is_file() else path

@@ -6,8 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.cells import cell_len, set_cell_size
+
 from penjing.cli.prompt import read_prompt
-from penjing.cli.text import text_width
 from penjing.core.errors import DataError
 from penjing.core.events import Event, Listener
 from penjing.data.corpora import CORPORA
@@ -62,10 +63,7 @@ def _is_source(word: str) -> bool:
 def _short(text: str) -> str:
     """The beginning of a text, on one line."""
     line = " ".join(text.split())
-    kept = len(line)
-    while text_width(line[:kept]) > _WIDE:
-        kept -= 1
-    return f"“{line[:kept].rstrip()}{'…' if kept < len(line) else ''}”"
+    return f"“{line if cell_len(line) <= _WIDE else set_cell_size(line, _WIDE).rstrip() + '…'}”"
 
 
 def watched(texts: Iterable[str], n_bytes: int, label: str, listener: Listener) -> Iterator[str]:

@@ -7,7 +7,8 @@ from itertools import groupby
 from rich.console import Console
 from rich.segment import Segment
 
-from penjing.cli.lines import BOLD, columns, line, show_lines
+from penjing.cli.columns import table
+from penjing.cli.lines import BOLD, line, show_lines
 from penjing.report.units import plural
 from penjing.tokenizer.ladder import Ladder
 from penjing.tokenizer.lattice import Edge, Lattice
@@ -53,10 +54,10 @@ def _ladder(ladder: Ladder, name: Name) -> Iterator[Segment]:
         pair = f"{name(merge.left)} + {name(merge.right)}"
         rows.append((f"{merge.rank:,}", f"{merge.count or 0:,}", pair, state))
     if counted:
-        yield from columns(header, rows, right=(0, 1))
+        yield from table(header, rows, right=(0, 1))
     else:
         kept = [(rank, pair, state) for rank, _, pair, state in rows]
-        yield from columns(("rank", "merge", "parts"), kept, right=(0,))
+        yield from table(("rank", "merge", "parts"), kept, right=(0,))
     if ladder.whole:
         yield line("no merges lead further: a word that is just this token is taken at once")
 
@@ -67,7 +68,7 @@ def _matches(steps: LongestMatch) -> Iterator[Segment]:
         yield line(f"unknown: {plural(len(steps.word), 'character')} are more than it looks at")
         return
     rows = [(str(m.start), m.piece or "nothing", _tried(m)) for m in steps.matches]
-    yield from columns(("at", "found", "not in the vocabulary, longest first"), rows, right=(0,))
+    yield from table(("at", "found", "not in the vocabulary, longest first"), rows, right=(0,))
     if steps.unknown:
         yield line("where nothing fits, the whole word is unknown")
 
@@ -88,9 +89,9 @@ def _lattice(lattice: Lattice, name: Name) -> Iterator[Segment]:
         return f"{piece} {edge.score:.2f}" if edge.known else f"({piece} {edge.score:.2f})"
 
     paths = [(f"{path.score:.2f}", "  ".join(map(named, path.edges))) for path in lattice.paths]
-    yield from columns(("score", "likeliest paths"), paths, right=(0,))
+    yield from table(("score", "likeliest paths"), paths, right=(0,))
     fits = [
         (str(start), "  ".join(map(named, edges)))
         for start, edges in groupby(lattice.edges, key=lambda edge: edge.start)
     ]
-    yield from columns(("at", "pieces that fit there"), fits, right=(0,))
+    yield from table(("at", "pieces that fit there"), fits, right=(0,))

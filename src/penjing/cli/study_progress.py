@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len
 from rich.console import Console
 
+from penjing.cli.columns import aligned
 from penjing.cli.console import show
 from penjing.cli.progress import LIVE_SECONDS, Progress
 from penjing.cli.text import indented
@@ -37,7 +37,7 @@ def show_parts(console: Console, parts: Sequence[Part], *, rehearsal: bool) -> N
     """Each part as a table, with what it says; a rehearsal says nothing."""
     for part in parts:
         show(console, f"\n{part.title} · {part.title_zh}\n", "bold")
-        for line in columns([part.header, *part.rows]):
+        for line in aligned([part.header, *part.rows]):
             show(console, f"  {line}")
         for name, text in part.samples:
             show(console, f"\n  {name}:\n{indented(text, '  | ')}")
@@ -47,14 +47,3 @@ def show_parts(console: Console, parts: Sequence[Part], *, rehearsal: bool) -> N
             mark, style = ("+", "green") if claim.holds else ("-", "yellow")
             said = claim.text if claim.holds else f"not seen here: {claim.text}"
             show(console, f"  {mark} {said}", style)
-
-
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells as lines, the columns below each other; a Han character takes two places."""
-    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    ]

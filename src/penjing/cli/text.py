@@ -1,7 +1,6 @@
 """Text as a terminal can show it."""
 
 import re
-import unicodedata
 
 # What a terminal obeys instead of showing: a byte-level model can write an escape sequence, and
 # so can whoever named a file.
@@ -13,6 +12,11 @@ def safe(text: str) -> str:
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
+def one_line(text: str) -> str:
+    r"""The same, with tabs and line feeds spelled out as well, as `\t` and `\n`."""
+    return safe(text.replace("\n", "\\n").replace("\t", "\\t"))
+
+
 def safe_json(text: str) -> str:
     r"""JSON with those control characters as `\u009b` that it may hold as they are."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
@@ -21,19 +25,3 @@ def safe_json(text: str) -> str:
 def indented(text: str, margin: str = "  ") -> str:
     """Every line behind a margin, so that a sample is seen to be one."""
     return "\n".join(margin + line for line in text.splitlines())
-
-
-def text_width(text: str) -> int:
-    """Columns of a terminal: a wide character takes two, a combining one none."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
-        for c in text
-    )
-
-
-def padded(text: str, width: int, *, right: bool = False) -> str:
-    """The text and as many spaces as make it `width` columns wide; set flush right if asked."""
-    room = " " * (width - text_width(text))
-    return room + text if right else text + room

@@ -8,7 +8,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from penjing.cli.text import safe
+from penjing.cli.text import one_line
 from penjing.core.types import Candidate, TokenStep
 
 SHOWN = 4  # candidates in a cell
@@ -53,7 +53,7 @@ def trace_table(step: TokenStep) -> Table:
 
 def quoted(token: str) -> str:
     """A token whose spaces and line feeds can be seen."""
-    return "'" + safe(token.replace("\n", "\\n").replace("\t", "\\t")) + "'"
+    return f"'{one_line(token)}'"
 
 
 def _cell(candidate: Candidate) -> str:

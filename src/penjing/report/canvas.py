@@ -50,6 +50,8 @@ STYLE = (
     f"@media print{{{_rules(_PAPER, LIGHT)}}}"
 )
 
+NARROW = 0.56  # of a letter's size: how wide one is that is not wide
+
 # What is no character of XML 1.0 (section 2.2): controls, halves of pairs, two that never are any.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -117,14 +119,14 @@ def element(tag: str, content: str = "", **attributes: object) -> str:
 def text_width(text: str, size: float = 12.0) -> float:
     """About how wide a text is drawn: a wide character takes the full size, others half of it."""
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return size * (wide + 0.56 * (len(text) - wide))
+    return size * (wide + NARROW * (len(text) - wide))
 
 
 def cut(text: str, width: float, size: float = 12.0) -> str:
     """The text, or as much of its beginning as fits, with an ellipsis."""
     if text_width(text, size) <= width:
         return text
-    kept = len(text)
+    kept = min(len(text), int(width / (NARROW * size)))
     while kept and text_width(text[:kept] + "…", size) > width:
         kept -= 1
     return text[:kept].rstrip() + "…"

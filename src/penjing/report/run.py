@@ -1,10 +1,7 @@
 """The page that a run leaves behind: report.html, from its settings and its log alone."""
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-from penjing.core.events import Event
 from penjing.core.files import atomic_file
 from penjing.report.html import Edition, Section, charts, editions, paragraph, table
 from penjing.report.log import RunLog, flat, setting
@@ -32,19 +29,8 @@ def write_report(run: Path) -> Path:
     return target
 
 
-def run_report(config: Mapping[str, Any], events: Iterable[Event], *, name: str = "") -> str:
-    """The page as one HTML string, in English and Chinese with a switch.
-
-    Args:
-        config: the run's settings, as in config.json.
-        events: its log; what a later "resume" made void is left out.
-        name: of the run; by default that of its folder, if the log names it.
-    """
-    return page_of(RunLog.of(config, events, name))
-
-
 def page_of(log: RunLog) -> str:
-    """The page of a log that was read."""
+    """The page as one HTML string, in English and Chinese with a switch."""
     return editions({language: _edition(log, words) for language, words in WORDS.items()})
 
 

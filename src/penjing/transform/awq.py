@@ -73,5 +73,4 @@ def clip(weight: Tensor, hessian: Tensor, rounder: Rounder) -> QuantizedTensor:
         better = error < least
         least = torch.where(better, error, least)
         scale, zero = torch.where(better, found, scale), torch.where(better, shift, zero)
-    codes = rounder.codes(w, scale[..., None], zero[..., None])
-    return rounder.tensor(codes.view(rows, columns), scale, zero)
+    return rounder.quantize(weight, scale, zero)

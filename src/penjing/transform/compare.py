@@ -12,6 +12,7 @@ import torch
 
 from penjing.core.errors import ConfigError
 from penjing.core.events import Listener
+from penjing.core.files import finite
 from penjing.data.batches import Tokens
 from penjing.formats.opening import open_checkpoint
 from penjing.model.activations import rounded_inputs
@@ -25,7 +26,7 @@ from penjing.transform.plan import Format, parse
 from penjing.transform.quantize import QuantizeConfig, Quantized, foresee, quantize
 from penjing.transform.save import check_format, check_space, weight_bytes, write
 from penjing.transform.speed import measure_speed, open_quietly
-from penjing.transform.table import ORIGINAL, Comparison, Row, finite, notes_on
+from penjing.transform.table import ORIGINAL, Comparison, Row, notes_on
 
 
 @dataclass(frozen=True)

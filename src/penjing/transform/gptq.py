@@ -85,7 +85,7 @@ def gptq(weight: Tensor, factor: Factor, rounder: Rounder) -> QuantizedTensor:
                     whole[end - k :] -= upper[begin:k, end : k + group].T @ errors[: k - begin]
                 scale[:, [g]], zero[:, [g]] = rounder.fit(whole.T)
             codes[k] = rounder.codes(w[k], scale[:, g], zero[:, g])
-            value = (codes[k] - zero[:, g]) * scale[:, g]
+            value = rounder.values(codes[k], scale[:, g], zero[:, g])
             error = (w[k] - value) / upper[k, k]
             w[k + 1 : end] -= upper[k, k + 1 : end, None] * error
             errors[k - begin] = error

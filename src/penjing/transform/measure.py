@@ -106,8 +106,8 @@ class Reference:
         with inference(model), around():
             for ids in inputs:
                 past = runner.new_past(len(ids))
-                got = runner.forward([Chunk(past, ids.tolist(), len(ids))])[0]  # (T, V)
-                divergence = _divergence(model(ids[None])[0], torch.from_numpy(got))
+                scores = runner.forward([Chunk(past, ids.tolist(), len(ids))])[0]
+                divergence = _divergence(model(ids[None])[0], torch.from_numpy(scores.logits))
                 sums.append(float(divergence.sum(dtype=torch.float64)))
                 counts.append(len(ids))
         return mean_per_token(torch.tensor(sums), torch.tensor(counts))

@@ -30,10 +30,7 @@ def nearest(job: Job, matrix: Matrix) -> None:
     rounder = job.rounders[matrix.name]
     parts: list[QuantizedTensor] = []
     for name, weight in zip(matrix.theirs, job.parts(matrix), strict=True):
-        scale, zero = rounder.fit(weight, name)
-        grouped = weight.view(len(weight), scale.size(1), -1)
-        codes = rounder.codes(grouped, scale[..., None], zero[..., None])
-        parts.append(rounder.tensor(codes.view_as(weight), scale, zero))
+        parts.append(rounder.quantize(weight, *rounder.fit(weight, name)))
     job.put(matrix, parts)
 
 

@@ -53,16 +53,29 @@ class Rounder:
         low, high = self.scheme.levels
         return ((weight / scale).round_() + zero).clamp_(low, high)
 
+    def values(self, codes: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+        """What the codes stand for, to the bit what readers make of the file; shapes broadcast."""
+        offset = scale * zero
+        return codes * scale - (offset.half().float() if self.gguf else offset)
+
     def rounded(self, weight: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
         """The nearest numbers that the scales allow, for a weight (N, K) and scales (N, G)."""
-        rows, columns = weight.shape
-        grouped = weight.view(rows, scale.size(1), -1)
-        codes = self.codes(grouped, scale[..., None], zero[..., None])
-        return ((codes - zero[..., None]) * scale[..., None]).view(rows, columns)
+        codes = self._grouped_codes(weight, scale, zero)
+        return self.values(codes, scale[..., None], zero[..., None]).view_as(weight)
 
     def nearest(self, weight: Tensor) -> Tensor:
         """Rounded to nearest with the scheme's own scales: (N, K)."""
         return self.rounded(weight, *self.fit(weight))
+
+    def quantize(self, weight: Tensor, scale: Tensor, zero: Tensor) -> QuantizedTensor:
+        """The same as they are stored."""
+        codes = self._grouped_codes(weight, scale, zero)
+        return self.tensor(codes.view_as(weight), scale, zero)
+
+    def _grouped_codes(self, weight: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+        """(N, G, K / G)."""
+        grouped = weight.view(len(weight), scale.size(1), -1)
+        return self.codes(grouped, scale[..., None], zero[..., None])
 
     def tensor(self, codes: Tensor, scale: Tensor, zero: Tensor) -> QuantizedTensor:
         """Codes (N, K) with scales and zero points (N, G), as they are stored."""

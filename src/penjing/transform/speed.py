@@ -75,10 +75,10 @@ def _one(model: LoadedModel, prompt: Sequence[int]) -> tuple[float, float]:
     steps = max(1, min(DECODED, context - len(ids)))
     past = model.runner.new_past(len(ids) + steps)
     begin = time.perf_counter()
-    logits = model.runner.forward([Chunk(past, ids)])[0]
+    logits = model.runner.forward([Chunk(past, ids)])[0].logits
     middle = time.perf_counter()
     for _ in range(steps):
         token = int(np.argmax(logits[-1]))
-        logits = model.runner.forward([Chunk(past, [token])])[0]
+        logits = model.runner.forward([Chunk(past, [token])])[0].logits
     end = time.perf_counter()
     return len(ids) / (middle - begin), steps / (end - middle)

@@ -1,9 +1,7 @@
 """The table of a comparison: a row for each model, and what one has to know to read it."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from penjing.model.checkpoint import Checkpoint
 from penjing.quantization.scheme import parse_scheme
@@ -40,15 +38,6 @@ class Comparison:
     rows: tuple[Row, ...]
     n_parameters: int
     notes: tuple[str, ...]  # what one has to know to read the figures
-
-
-def finite(value: Any) -> Any:
-    """The same, with None for each figure that is not known: JSON has no NaN."""
-    if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def notes_on(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from penjing.cli.arguments import OptionalInt, OptionalText, parse
+from penjing.cli.arguments import ANY_MODEL, OptionalInt, OptionalText, parse
 from penjing.cli.verbs.generate import Repetition, Sampling, Surprise
 
 if TYPE_CHECKING:
@@ -29,13 +29,7 @@ class Arguments:
     message.
     """
 
-    model: Annotated[
-        Positional[str],
-        arg(
-            metavar="MODEL",
-            help="a run, a model directory, a .gguf file, or a package model such as smollm2",
-        ),
-    ]
+    model: Annotated[Positional[str], arg(metavar="MODEL", help=ANY_MODEL)]
     system: Annotated[OptionalText, arg(help_behavior_hint="(default: the template's)")] = None
     """what the model is told before all else"""
     template: Annotated[OptionalText, _MODELS_OWN] = None
@@ -65,17 +59,15 @@ def run(args: Sequence[str]) -> int:
     arguments: Arguments = parse(Arguments, args, "chat")
     from penjing.cli.chat import Chat
     from penjing.cli.console import make_console, teller
-    from penjing.cli.warned import warnings_shown
     from penjing.generate.conversation import Conversation
     from penjing.generate.load import load
 
-    with warnings_shown():
-        model = load(
-            arguments.model,
-            threads=arguments.threads,
-            context_length=arguments.context_length,
-            listener=teller(make_console(stderr=True)),
-        )
+    model = load(
+        arguments.model,
+        threads=arguments.threads,
+        context_length=arguments.context_length,
+        listener=teller(make_console(stderr=True)),
+    )
     conversation = Conversation(
         model,
         system=_system(arguments.system),

@@ -194,7 +194,6 @@ def run(args: Sequence[str]) -> int:
     """Load, and write token by token."""
     arguments: Arguments = parse(Arguments, args, "generate")
     from penjing.cli.prompt import read_prompt
-    from penjing.cli.warned import warnings_shown
     from penjing.generate.load import load
 
     output = arguments.output
@@ -204,8 +203,7 @@ def run(args: Sequence[str]) -> int:
         )
     settings = arguments.settings()
     prompt = read_prompt(arguments.prompt)
-    with warnings_shown():
-        model = load(arguments.path, **asdict(arguments.computing))
+    model = load(arguments.path, **asdict(arguments.computing))
     steps = model.generate(prompt, **settings)
     begin = time.perf_counter()
     if output.json:

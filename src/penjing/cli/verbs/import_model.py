@@ -55,12 +55,13 @@ def run(args: Sequence[str]) -> int:
 
 
 def _list() -> None:
+    from penjing.cli.packages import list_packages
     from penjing.formats.package_models import MODELS
 
-    for name, model in MODELS.items():
-        package = model.package
-        print(f"{name:<13} {model.title} ({model.language})")
-        print(f"{'':<13} {package.registry}: {package.name} {package.version}; {model.licence}")
+    list_packages(
+        (name, f"{model.title}; {model.language}", model.package, model.licence)
+        for name, model in MODELS.items()
+    )
 
 
 def _import(arguments: Arguments, out: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from penjing.cli.arguments import OptionalPath, parse
+from penjing.cli.arguments import ANY_MODEL, OptionalPath, parse
 
 Row = tuple[str, str]
 
@@ -20,7 +20,7 @@ class Arguments:
         Positional[OptionalPath],
         arg(
             metavar="[MODEL]",
-            help="a run, a model directory, a .gguf file, or a package model such as smollm2",
+            help=ANY_MODEL,
             help_behavior_hint="(default: this machine)",
         ),
     ] = None

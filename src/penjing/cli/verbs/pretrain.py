@@ -35,19 +35,17 @@ class Arguments:
     ] = "text"
     depth: Annotated[OptionalInt, arg(help_behavior_hint="(default: the recipe's)")] = None
     """the recipe's one dial: layers, from which the other sizes follow"""
-    config: Annotated[OptionalPath, arg(help_behavior_hint="(default: none)")] = None
+    config: OptionalPath = None
     """a TOML file with settings, such as `[train]` and `steps = 500`"""
     out: Annotated[OptionalPath, arg(help_behavior_hint="(default: runs/RECIPE, numbered)")] = None
     """a new folder for the run"""
-    resume: Annotated[OptionalPath, arg(help_behavior_hint="(default: none)")] = None
+    resume: OptionalPath = None
     """an interrupted run to go on with, exactly as if it had never stopped"""
     or_resume: FlagCreatePairsOff[bool] = False
     """go on with --out if a run with these settings lies there; else begin it"""
     accept_changed_data: FlagCreatePairsOff[bool] = False
     """resume although the text is no longer the same"""
-    start_from: Annotated[OptionalPath, arg(name="from", help_behavior_hint="(default: none)")] = (
-        None
-    )
+    start_from: Annotated[OptionalPath, arg(name="from")] = None
     """a run, a model directory, a GGUF file or a package model to train further; --start.model"""
     dry_run: FlagCreatePairsOff[bool] = False
     """only say what the run would need: memory, time, disk"""

@@ -1,12 +1,12 @@
 """`penjing quantize`: a model made smaller and faster, with the loss measured."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from penjing.cli.arguments import OptionalFloat, OptionalPath, parse
+from penjing.cli.arguments import ANY_MODEL, OptionalFloat, OptionalPath, parse
 from penjing.cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ class Arguments:
     Without --out nothing is written: the table alone is shown.
     """
 
-    path: Annotated[
-        Positional[str], arg(metavar="MODEL", help="a run, a model directory, a GGUF file, a name")
-    ]
+    path: Annotated[Positional[str], arg(metavar="MODEL", help=ANY_MODEL)]
     scheme: Annotated[
         tuple[str, ...], arg(help_behavior_hint=f"(default: {' '.join(COMPARED)})")
     ] = ()
@@ -40,8 +38,11 @@ class Arguments:
     """rtn (round to nearest), mse (ranges clipped); gptq and awq need --calibrate"""
     calibrate: tuple[str, ...] = ()
     """the text that gptq, awq and --bits look at: files, folders, or corpora"""
-    evaluate: tuple[str, ...] = ()
-    """the text to measure on (default: a part of the calibration text that is held out)"""
+    evaluate: Annotated[
+        tuple[str, ...],
+        arg(help_behavior_hint="(default: a part of the calibration text that is held out)"),
+    ] = ()
+    """the text to measure on"""
     bits: OptionalFloat = None
     """a budget in bits per weight: mixes the schemes by what each matrix suffers"""
     keep: tuple[str, ...] = ()
@@ -70,7 +71,7 @@ class Arguments:
     """leave the timing out"""
     seed: int = 0
     """which windows are taken to calibrate"""
-    explain: Annotated[str, arg(metavar="TENSOR")] = ""
+    explain: Annotated[str, arg(metavar="TENSOR", help_behavior_hint="(default: none)")] = ""
     """only show what each scheme does to one tensor"""
     report: OptionalPath = None
     """with --explain: a page for a browser"""
@@ -85,10 +86,9 @@ def run(args: Sequence[str]) -> int:
     if arguments.report is not None:
         raise UsageError("--report belongs to --explain; for the table there is --json.")
     from penjing.cli.console import show
-    from penjing.cli.quantize_table import show_comparison, write_json
+    from penjing.cli.quantize_table import show_comparison
     from penjing.cli.study_progress import StudyProgress
-    from penjing.cli.warned import warnings_shown
-    from penjing.core.files import check_free
+    from penjing.core.files import check_free, write_json
     from penjing.formats.opening import open_checkpoint
     from penjing.transform.compare import Measuring, compare
 
@@ -97,7 +97,7 @@ def run(args: Sequence[str]) -> int:
     configs = _configs(arguments)
     for config in configs:
         config.check(with_text=bool(arguments.calibrate))
-    with StudyProgress() as progress, warnings_shown(progress.console):
+    with StudyProgress() as progress:
         source = open_checkpoint(arguments.path, listener=progress)
         calibration, evaluation = _texts(arguments, source.tokenizer, progress)
         if evaluation is None:
@@ -119,7 +119,7 @@ def run(args: Sequence[str]) -> int:
         )
     show_comparison(progress.console, comparison)
     if arguments.json is not None:
-        write_json(comparison, arguments.json)
+        write_json(arguments.json, asdict(comparison))
         show(progress.console, f"All figures: {arguments.json}")
     return 0
 
@@ -216,8 +216,6 @@ def _check_explain(arguments: Arguments) -> None:
 
 def _explain(arguments: Arguments) -> int:
     """One tensor: its weights, what each scheme makes of them, and what outliers cost."""
-    from dataclasses import asdict
-
     from penjing.cli.console import make_console, show, teller
     from penjing.cli.explain import show_explanation
     from penjing.core.files import check_free

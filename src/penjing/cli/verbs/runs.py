@@ -39,7 +39,7 @@ class Compare:
         Positional[tuple[Path, ...]],
         arg(metavar="DIR DIR [DIR ...]", help="runs", help_behavior_hint="(required)"),
     ]
-    out: Annotated[OptionalPath, arg(help_behavior_hint="(default: none)")] = None
+    out: OptionalPath = None
     """an HTML file to write, with the curves of all"""
 
 

@@ -69,27 +69,6 @@ class Metadata(Mapping[str, Value]):
         """True or false."""
         return self._checked(key, default, (bool,), "true or false")
 
-    @overload
-    def texts(self, key: str) -> list[str]: ...
-    @overload
-    def texts(self, key: str, default: D) -> list[str] | D: ...
-    def texts(self, key: str, default: object = _REQUIRED) -> object:
-        """A list of texts."""
-        return self._checked(key, default, (list,), "a list of texts")
-
-    @overload
-    def wholes(self, key: str) -> list[int]: ...
-    @overload
-    def wholes(self, key: str, default: D) -> list[int] | D: ...
-    def wholes(self, key: str, default: object = _REQUIRED) -> object:
-        """A list of whole numbers."""
-        value = self._checked(key, default, (np.ndarray,), "a list of whole numbers")
-        if isinstance(value, np.ndarray):
-            if value.dtype.kind not in "iu":
-                raise self._wrong(key, "a list of whole numbers")
-            return value.tolist()
-        return value
-
     def _checked(self, key: str, default: object, kinds: tuple[type, ...], what: str) -> object:
         if key not in self._values:
             if default is _REQUIRED:
@@ -97,11 +76,7 @@ class Metadata(Mapping[str, Value]):
             return default
         value = self._values[key]
         if type(value) not in kinds:
-            raise self._wrong(key, what)
+            found = "a list of texts" if isinstance(value, list) else str(value)
+            short = found if len(found) <= 40 else f"{found[:40]}..."
+            raise CheckpointError(f"{self.path}: the metadata {key!r} must be {what}, not {short}.")
         return value
-
-    def _wrong(self, key: str, what: str) -> CheckpointError:
-        value = self._values[key]
-        found = "a list of texts" if isinstance(value, list) else str(value)
-        short = found if len(found) <= 40 else f"{found[:40]}..."
-        return CheckpointError(f"{self.path}: the metadata {key!r} must be {what}, not {short}.")

@@ -12,7 +12,8 @@ from typing import Any
 
 from penjing.core.errors import TokenizerError
 from penjing.core.table import Table, suggest
-from penjing.tokenizer.splits import SPLITS
+from penjing.formats.tokenizer_json import byte_level
+from penjing.tokenizer.splits import SPLITS, byte_patterns
 
 _GPT2, _LLAMA3 = SPLITS["gpt2"].pattern, SPLITS["llama3"].pattern
 _SHORT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"  # English words cut short
@@ -124,14 +125,7 @@ def to_json(rule: PreTokenizer, lost: str = "") -> dict[str, Any]:
     last_is_gpt2 = rule.patterns[-1] == _GPT2
     cuts = rule.patterns[:-1] if last_is_gpt2 else rule.patterns
     steps = [_split(pattern) for pattern in cuts]
-    steps.append(
-        {
-            "type": "ByteLevel",
-            "add_prefix_space": False,
-            "trim_offsets": False,
-            "use_regex": last_is_gpt2,
-        }
-    )
+    steps.append(byte_level(use_regex=last_is_gpt2))
     if lost:
         steps.append(_split(f"[{re.escape(lost)}]"))
     return steps[0] if len(steps) == 1 else {"type": "Sequence", "pretokenizers": steps}
@@ -139,35 +133,13 @@ def to_json(rule: PreTokenizer, lost: str = "") -> dict[str, Any]:
 
 def name_of(pre_tokenizer: Mapping[str, Any] | None, *, ignore_merges: bool) -> str | None:
     """llama.cpp's name of a tokenizer.json's rule; None if it has none, so that it is refused."""
-    patterns = _patterns(pre_tokenizer)
+    steps = (pre_tokenizer or {}).get("pretokenizers", [])
+    if len(steps) > 1 and steps[-2].get("type") == "ByteLevel":
+        pre_tokenizer = {"pretokenizers": steps[:-1]}  # without the words of lost bytes
+    patterns = byte_patterns(pre_tokenizer)
     for name, rule in PRE_TOKENIZERS.items():
         if rule.patterns == patterns and rule.ignore_merges == ignore_merges:
             return name
-    return None
-
-
-def _patterns(pre_tokenizer: Mapping[str, Any] | None) -> tuple[str, ...] | None:
-    """The patterns of a byte-level pre-tokenizer, or None for one that does something else."""
-    steps = list((pre_tokenizer or {}).get("pretokenizers", [pre_tokenizer]))
-    if len(steps) > 1 and (steps[-2] or {}).get("type") == "ByteLevel":
-        steps.pop()  # the words of lost bytes
-    patterns: list[str] = []
-    for step in steps[:-1]:
-        match step:
-            case {
-                "type": "Split",
-                "pattern": {"Regex": str(pattern)},
-                "behavior": "Isolated",
-                "invert": False,
-            }:
-                patterns.append(pattern)
-            case {"type": "Digits", "individual_digits": True}:
-                patterns.append(r"\p{N}")
-            case _:
-                return None
-    match steps[-1]:
-        case {"type": "ByteLevel", "add_prefix_space": False, "use_regex": bool(built_in)}:
-            return (*patterns, _GPT2) if built_in else tuple(patterns)
     return None
 
 

@@ -15,6 +15,7 @@ from penjing.formats.gguf.vocabulary import (
     read_merges,
     read_vocabulary,
 )
+from penjing.formats.tokenizer_json import added_token, bpe, byte_level, tokenizer_json
 from penjing.tokenizer.alphabet import BYTE_TO_CHAR
 from penjing.tokenizer.tokenizer import Tokenizer
 
@@ -58,16 +59,7 @@ def tokenizer_from_metadata(
     }
     if (template := _template(metadata, source)) is not None:
         settings["chat_template"] = template
-    whole = {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": _added_tokens(vocabulary),
-        "normalizer": None,
-        "pre_tokenizer": None,
-        "post_processor": None,
-        **spec,
-    }
+    whole = tokenizer_json(added_tokens=_added_tokens(vocabulary), **spec)
     text = json.dumps(whole, ensure_ascii=False, check_circular=False)
     return Tokenizer(text, settings, source=source, spec=whole)
 
@@ -100,14 +92,9 @@ def _byte_level(metadata: Mapping[str, Any], vocabulary: Vocabulary, source: str
     lost = "".join(char for char in BYTE_TO_CHAR if char not in known)
     return {
         "pre_tokenizer": to_json(rule, lost),
-        "decoder": {
-            "type": "ByteLevel",
-            "add_prefix_space": False,
-            "trim_offsets": False,
-            "use_regex": False,
-        },
-        "model": _bpe(
-            vocabulary,
+        "decoder": byte_level(),
+        "model": bpe(
+            known,
             read_merges(metadata, vocabulary, source),
             ignore_merges=rule.ignore_merges,
         ),
@@ -143,8 +130,8 @@ def _sentencepiece(
             + [{"type": "ByteFallback"}, {"type": "Fuse"}]
             + strip * bool(prefix),
         },
-        "model": _bpe(
-            vocabulary,
+        "model": bpe(
+            known,
             merges_by_score(metadata, vocabulary, source),
             unk_token=unknown,
             fuse_unk=True,
@@ -156,33 +143,15 @@ def _sentencepiece(
 KINDS = Table("tokenizer of a GGUF file", {"gpt2": _byte_level, "llama": _sentencepiece})
 
 
-def _bpe(vocabulary: Vocabulary, merges: list[tuple[str, str]], **settings: Any) -> dict[str, Any]:
-    return {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": None,
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": False,
-        "ignore_merges": False,
-        **settings,
-        "vocab": vocabulary.ids,
-        "merges": merges,
-    }
-
-
 def _added_tokens(vocabulary: Vocabulary) -> list[dict[str, Any]]:
-    """Tokens that are cut out of a text before anything else; special ones are not shown."""
-    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    """Those that a text may not be cut into by chance, and those of users."""
     added = vocabulary.of_type(TokenType.CONTROL, TokenType.UNKNOWN, TokenType.USER_DEFINED)
     return [
-        {
-            "id": id,
-            "content": vocabulary.tokens[id],
-            **flags,
-            "special": vocabulary.types[id] != TokenType.USER_DEFINED,
-        }
+        added_token(
+            id,
+            vocabulary.tokens[id],
+            special=vocabulary.types[id] != TokenType.USER_DEFINED,
+        )
         for id in added
     ]
 

@@ -9,6 +9,7 @@ from penjing.core.errors import TokenizerError
 from penjing.formats.gguf.pre_tokenizers import name_of
 from penjing.formats.gguf.tokenizer import ROLES, SPACE
 from penjing.formats.gguf.vocabulary import TokenType, Vocabulary, merges_by_score
+from penjing.tokenizer.facts import merges_of
 from penjing.tokenizer.tokenizer import Tokenizer
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
@@ -55,7 +56,7 @@ def _byte_level(spec: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, An
     normalizer = spec.get("normalizer")
     if normalizer is not None and normalizer.get("type") != "NFC":
         raise _refused(f"it changes texts before it cuts them ({normalizer.get('type')})")
-    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
+    merges = [" ".join(pair) for pair in merges_of(model)]
     ignore_merges = bool(model.get("ignore_merges"))
     if not merges and not ignore_merges:
         name: str | None = "gpt-2"  # bytes alone: no rule can change anything
@@ -78,10 +79,7 @@ def _sentencepiece(spec: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str,
     steps = normalizer.get("normalizers", [normalizer])
     if spec.get("pre_tokenizer") is not None or steps not in ([escape], [prepend, escape]):
         raise _refused("its rule for spaces is not SentencePiece's of Llama 2")
-    merges = [
-        tuple(merge.split(" ") if isinstance(merge, str) else merge)
-        for merge in spec["model"]["merges"]
-    ]
+    merges = list(merges_of(spec["model"]))
     ranks: dict[str, int] = {}
     for left, right in merges:
         ranks.setdefault(left + right, len(ranks))

@@ -51,7 +51,7 @@ def run(args: Sequence[str]) -> int:
         example = command("tokenizer", "compare", "今天天气不错", "--with", "gpt2,qwen")
         raise UsageError(f"Name a text, a file, a folder or a corpus: {example}")
     from penjing.cli.console import make_console, show
-    from penjing.core.files import check_free
+    from penjing.core.files import check_free, write_json
     from penjing.report.image import check_image_name, save_image
 
     for path in filter(None, (arguments.chart, arguments.json)):
@@ -69,7 +69,7 @@ def run(args: Sequence[str]) -> int:
         save_image(_chart(found), arguments.chart)
         show(console, f"\nChart: {arguments.chart}")
     if arguments.json is not None:
-        _write_json(found, arguments.json)
+        write_json(arguments.json, _figures(found))
         show(console, f"All figures: {arguments.json}")
     return 0
 
@@ -79,7 +79,7 @@ def _measure(arguments: Arguments) -> Figures:
     from penjing.cli.samples import read_sample, watched
     from penjing.cli.study_progress import StudyProgress
     from penjing.formats.package_tokenizers import open_tokenizer
-    from penjing.tokenizer.compare import compare
+    from penjing.tokenizer.compare import compare_tokenizers
 
     found: dict[str, Mapping[str, CutFigures]] = {}
     with StudyProgress(make_console(stderr=True)) as progress:
@@ -90,7 +90,7 @@ def _measure(arguments: Arguments) -> Figures:
         }
         for sample in samples:
             texts = watched(sample.texts, sample.n_bytes, sample.name, progress)
-            found[_unused(sample.name, found)] = compare(tokenizers, texts)
+            found[_unused(sample.name, found)] = compare_tokenizers(tokenizers, texts)
     return found
 
 
@@ -189,22 +189,16 @@ def _chart(found: Figures) -> str:
     return grouped_bar_chart(list(found), groups, title=title, y_label=unit)
 
 
-def _write_json(found: Figures, path: Path) -> None:
-    import json
-
-    from penjing.core.files import atomic_file
-
-    whole = {
+def _figures(found: Figures) -> dict[str, dict[str, object]]:
+    return {
         title: {name: cut.to_json() for name, cut in cuts.items()} for title, cuts in found.items()
     }
-    with atomic_file(path) as scratch:
-        scratch.write_text(json.dumps(whole, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def _list() -> None:
+    from penjing.cli.packages import list_packages
     from penjing.formats.package_tokenizers import TOKENIZERS
 
-    for name, known in TOKENIZERS.items():
-        package = known.package
-        print(f"{name:<9} {known.title}")
-        print(f"{'':<9} {package.registry}: {package.name} {package.version}; {known.licence}")
+    list_packages(
+        (name, known.title, known.package, known.licence) for name, known in TOKENIZERS.items()
+    )

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
-from penjing.cli.arguments import OptionalFloat, parse
+from penjing.cli.arguments import OptionalFloat, Sources, parse
 from penjing.cli.errors import UsageError
 from penjing.cli.verbs.tokenizer.compare import labelled
 
@@ -18,14 +18,7 @@ PER = 1_000_000  # tokens that a price is for
 class Arguments:
     """Count the tokens of files, and what these cost where one pays by the token."""
 
-    sources: Annotated[
-        Positional[tuple[str, ...]],
-        arg(
-            metavar="FILE [FILE ...]",
-            help='files, folders, corpora, or "-" for standard input',
-            help_behavior_hint="(required)",
-        ),
-    ]
+    sources: Sources
     tokenizers: Annotated[str, arg(name="with", metavar="NAME,...")] = "o200k"
     """vocabularies by name or path, as of `compare`"""
     price: OptionalFloat = None
@@ -49,8 +42,6 @@ def run(args: Sequence[str]) -> int:
     from penjing.tokenizer.compare import common_boundary, count_tokens
 
     console = make_console()
-    if "" in arguments.sources:
-        raise UsageError("The name of a file is empty.")
     found = list(find_sources(arguments.sources, READERS))  # all are there, before any is read
     rows = []
     with StudyProgress(make_console(stderr=True)) as progress:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from penjing.cli.arguments import OptionalInt, parse
+from penjing.cli.arguments import ANY_MODEL, OptionalInt, parse
 from penjing.cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 class Arguments:
     """Look into a model's embedding table: the nearest neighbours of each token of a text."""
 
-    model: str
-    """a run, a model directory, a .gguf file, or a package model such as smollm2"""
+    model: Annotated[str, arg(help=ANY_MODEL)]
     text: Annotated[
         Positional[str],
         arg(

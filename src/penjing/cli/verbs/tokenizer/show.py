@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from penjing.cli.arguments import parse
+from penjing.cli.arguments import ANY_TOKENIZER, parse
 
 if TYPE_CHECKING:
     from penjing.tokenizer.steps import Explainer
@@ -19,8 +19,7 @@ class Arguments:
     """Show the pieces of a text: ids, bytes, where they stand, and half characters as bytes."""
 
     text: Annotated[Positional[str], arg(metavar="TEXT", help='the text; "-" reads standard input')]
-    tokenizer: str
-    """a run, a model directory, a tokenizer.json, a .gguf file, or a name such as gpt2"""
+    tokenizer: Annotated[str, arg(help=ANY_TOKENIZER)]
     steps: FlagCreatePairsOff[bool] = False
     """how each piece came about: merges, longest matches, or likeliest paths"""
     special: FlagCreatePairsOff[bool] = False
@@ -69,4 +68,4 @@ def _explainer(tokenizer: "Tokenizer", name: str) -> "Explainer":
     path = Path(name)
     folder = model_directory(path) if path.is_dir() else path.parent
     record = load_record(folder, tokenizer) if path.exists() else None
-    return Explainer(tokenizer, None if record is None else [merge.count for merge in record])
+    return Explainer(tokenizer, [merge.count for merge in record.merges] if record else None)

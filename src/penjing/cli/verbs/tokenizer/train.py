@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
-from penjing.cli.arguments import command, parse
+from penjing.cli.arguments import Sources, command, parse
 from penjing.tokenizer.config import TokenizerConfig
 
 if TYPE_CHECKING:
@@ -22,14 +22,7 @@ MEASURED = 1 << 25  # bytes of the text, at most, on which the tokenizer is meas
 class Arguments:
     """Train a tokenizer on files, folders or corpora. A text of any size is read in flat memory."""
 
-    sources: Annotated[
-        Positional[tuple[str, ...]],
-        arg(
-            metavar="SOURCE [SOURCE ...]",
-            help='files, folders, "-", or corpora',
-            help_behavior_hint="(required)",
-        ),
-    ]
+    sources: Sources
     out: Path
     """a new folder for tokenizer.json, tokenizer_config.json, and for BPE merges.json"""
     settings: Annotated[TokenizerConfig, arg(name="")] = field(default_factory=TokenizerConfig)
@@ -39,14 +32,13 @@ def run(args: Sequence[str]) -> int:
     """Read the text, train, save."""
     arguments: Arguments = parse(Arguments, args, "tokenizer train")
     from penjing.cli.console import show
-    from penjing.cli.runs import free
     from penjing.cli.tokenizer_progress import TokenizerProgress
-    from penjing.core.files import atomic_directory
-    from penjing.tokenizer.record import save_record
+    from penjing.core.files import atomic_directory, check_free
     from penjing.tokenizer.sample import Reservoir
     from penjing.tokenizer.train import train_tokenizer
 
-    out = free(arguments.out)
+    out = arguments.out
+    check_free(out)
     measured = Reservoir(MEASURED)
     with TokenizerProgress() as progress:
         texts = _texts(arguments.sources, measured, progress)
@@ -55,8 +47,6 @@ def run(args: Sequence[str]) -> int:
             pass
         with atomic_directory(out) as folder:
             tokenizer.save(folder)
-            if tokenizer.record is not None:
-                save_record(folder, tokenizer.record)
     show(
         progress.console, f"tokenizer  {tokenizer.kind}, {tokenizer.vocab_size:,} tokens, in {out}"
     )
@@ -88,6 +78,7 @@ def _measure(tokenizer: "Tokenizer", measured: "Reservoir") -> str:
     from penjing.report.units import size
 
     sample = measured.sample()
+    tokenizer.expect(sample.n_bytes)
     n_tokens = sum(len(ids) for ids, _ in tokenizer.encode_arrays(sample.texts))
     per_token = f"{n_tokens:,} tokens, {sample.n_bytes / n_tokens:.2f} bytes a token"
     if sample.sampled:
