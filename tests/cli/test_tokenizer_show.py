@@ -68,7 +68,7 @@ def test_the_ladder_of_each_token_once(shown, bpe):
     merged = {token for token in tokens if len(token) > 1}
     assert merged and all(ladders.count(f"\n{token}\nrank") == 1 for token in merged)
     merges = json.loads(bpe.text)["model"]["merges"]
-    rows = re.findall(r"^ *(\d+)  (\S+) \+ (\S+)  ", ladders, re.MULTILINE)
+    rows = re.findall(r"^ *(\d+) +\d+  (\S+) \+ (\S+) ", ladders, re.MULTILINE)
     assert rows
     for rank, left, right in rows:
         assert [left, right] == [part.replace("Ġ", "␣") for part in merges[int(rank)]]
