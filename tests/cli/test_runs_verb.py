@@ -153,8 +153,8 @@ def test_the_page_anew(penjing, tmp_path):
     ("words", "code", "said"),
     [
         (("nowhere",), 1, "There is no folder nowhere."),
-        (("check", "nowhere"), 1, "nowhere is no run: no folder."),
-        (("report", "runs"), 1, "runs is no run: no config.json and no events.jsonl there."),
+        (("check", "nowhere"), 1, "nowhere is no run: there is no such folder."),
+        (("report", "runs"), 1, "runs is no run: it has no config.json and no events.jsonl."),
         (("compare", "runs/x"), 2, "Name at least two runs to compare."),
         (("compare", "runs/x", "runs/y"), 1, "y is no run"),
         (("check", "runs/damaged"), 1, "line 1: not an event"),

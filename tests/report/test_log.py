@@ -92,8 +92,8 @@ def test_fields_of_other_types_do_no_harm():
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda run: (run / "config.json").unlink(), "no config.json there"),
-        (lambda run: (run / "events.jsonl").unlink(), "no events.jsonl there"),
+        (lambda run: (run / "config.json").unlink(), "has no config.json"),
+        (lambda run: (run / "events.jsonl").unlink(), "has no events.jsonl"),
         (lambda run: (run / "config.json").write_text("{"), "config.json is damaged"),
         (lambda run: (run / "config.json").write_text("[1]"), "no table of settings"),
         (lambda run: (run / "events.jsonl").write_text("{}\n{}\n"), "line 1: not an event"),
@@ -108,7 +108,7 @@ def test_a_damaged_run_says_where(make_run, damage, said):
 
 
 def test_no_run_at_all(tmp_path):
-    with pytest.raises(DataError, match="nowhere is no run: no folder"):
+    with pytest.raises(DataError, match="nowhere is no run: there is no such folder"):
         RunLog.read(tmp_path / "nowhere")
 
 

@@ -23,8 +23,9 @@ def show_pieces(console: Console, view: TextView) -> None:
     A bracket joins pieces that hold parts of a character, and names the character; an arrow says
     what became an unknown token.
     """
-    show_lines(console, _side_by_side(view))
-    show_lines(console, _table(view) if view.pieces else ())
+    if view.pieces:
+        show_lines(console, _side_by_side(view))
+        show_lines(console, _table(view))
     n_bytes, n_tokens = len(view.raw), len(view.pieces)
     per = f", {n_bytes / n_tokens:.2f} bytes a token" if n_tokens else ""
     counts = ((n_tokens, "token"), (len(view.text), "character"), (n_bytes, "byte"))

@@ -44,7 +44,11 @@ class RunLog:
         """
         missing = [name for name in (SETTINGS, LOG) if not (run / name).is_file()]
         if missing:
-            what = "no folder" if not run.is_dir() else f"no {' and no '.join(missing)} there"
+            what = (
+                f"it has no {' and no '.join(missing)}"
+                if run.is_dir()
+                else "there is no such folder"
+            )
             raise DataError(
                 f"{run} is no run: {what}. A run's folder holds {SETTINGS} and {LOG}; "
                 "`penjing runs` lists those in runs/."

@@ -50,8 +50,10 @@ def overview(examined: Examined, language: Language) -> Iterator[tuple[str, str]
     if training.any():
         shown = {name: f"{n:,}" for name, n in _lengths(survey).items()}
         yield words["lengths"], words["lengths_are"].format(**shown)
-    yield words["languages"], _shares(languages(survey), language)
-    yield words["scripts"], _shares(scripts(survey), language)
+    shares = _shares(languages(survey), language)
+    yield words["languages"], words["languages_are"].format(shares=shares)
+    shares = _shares(scripts(survey), language)
+    yield words["scripts"], words["scripts_are"].format(shares=shares)
     yield from _plan(examined, language)
     rate = size(float(survey.documents.table.n_bytes.sum()) / max(survey.seconds, 1e-9))
     yield words["speed"], words["speed_is"].format(seconds=f"{survey.seconds:.1f}", rate=rate)

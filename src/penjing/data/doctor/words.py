@@ -25,7 +25,12 @@ _PAIRS: dict[str, tuple[str, str]] = {
         "{shortest} / {median} / {longest} 个字符：最短、居中、最长的文档",
     ),
     "languages": ("languages", "语言"),
+    "languages_are": (
+        "{shares} of the bytes, each document as one",
+        "{shares}（按字节，整篇文档算一种）",
+    ),
     "scripts": ("scripts", "文字"),
+    "scripts_are": ("{shares} of the letters", "{shares}（按字母与汉字）"),
     "tokens": ("tokens", "词元"),
     "tokens_are": (
         "about {n}, {per} bytes a token ({tokenizer})",
@@ -110,9 +115,9 @@ _PAIRS: dict[str, tuple[str, str]] = {
         "`penjing data clean` 会去除它们。",
     ),
     "passages": (
-        "Of the passages (32 words or Han characters) in all other documents, {share} stood there "
-        "before.",
-        "其余文档中，{share} 的段落（32 个词或汉字）此前出现过。",
+        "Of the passages (32 words or Han characters) in documents that are no copies, {share} "
+        "stood there before.",
+        "在不是副本的文档里，{share} 的段落（32 个词或汉字）此前出现过。",
     ),
     "passages_do": (
         "Quotations and set phrases are a few per cent; more makes a model recite.",
