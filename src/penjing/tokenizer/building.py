@@ -7,6 +7,7 @@ from tokenizers import Tokenizer as Backend
 
 from penjing.core.errors import TokenizerError
 from penjing.core.events import Event, Listener
+from penjing.core.garbage import give_back_freed
 from penjing.tokenizer.alphabet import require_unicode
 from penjing.tokenizer.sample import Sample
 from penjing.tokenizer.tokenizer import Tokenizer
@@ -53,7 +54,8 @@ def assemble(
         "clean_up_tokenization_spaces": False,
     }
     text = backend.to_str(pretty=True)
-    del backend  # it takes some memory, and so does the one that is made of the text
+    del backend, model  # they take some memory, and so does what is made of the text
+    give_back_freed()
     return Tokenizer(text, settings)
 
 
