@@ -11,6 +11,8 @@ import pytest
 
 from penjing.cli.verbs.pretrain import read_arguments
 from penjing.core.events import Event
+from penjing.data.shards.encode import encode_shards
+from penjing.formats.package_tokenizers import open_tokenizer
 from penjing.model.config import ModelConfig
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.train.config import DataConfig, PretrainConfig, TrainConfig
@@ -46,7 +48,7 @@ class Stopped(BaseException):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some text, a finished run and one that was stopped."""
+    """Some text, also as shards, a finished run and one that was stopped."""
     place = tmp_path_factory.mktemp("docs")
     text = "\n".join(p.read_text(encoding="utf-8") for p in sorted((ROOT / "docs").glob("*.md")))
     for name in FILES:
@@ -59,6 +61,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     pretrain(config, out=place / "runs" / "first")
     (place / "runs" / "shakespeare").symlink_to(place / "runs" / "first")
+    tokenizer = open_tokenizer(str(place / "runs" / "first"))
+    encode_shards([place / "notes.txt"], tokenizer, place / "encoded")
 
     def stop(event: Event) -> None:
         if event.kind == "step" and event.data["step"] == 3:
@@ -79,6 +83,9 @@ def test_a_command_runs(folder: Path, line: str) -> None:
     words = shlex.split(line)[1:]
     if "--resume" in words:
         words[words.index("--resume") + 1] = "runs/stopped"
+    elif "shards" in words and words[0] == "pretrain":  # each command runs without the others
+        words[words.index("shards")] = "encoded"
+        words += QUICK["pretrain"]
     else:
         extra = QUICK.get(words[0], [])
         words += [] if "--quick" in words and words[0] == "study" else extra

@@ -54,9 +54,8 @@ def assemble(
         "clean_up_tokenization_spaces": False,
     }
     text = backend.to_str(pretty=True)
-    del backend, model  # they take some memory, and so does what is made of the text
     give_back_freed()
-    return Tokenizer(text, settings)
+    return Tokenizer(text, settings, backend=backend)
 
 
 def check_special(tokens: Sequence[str]) -> None:

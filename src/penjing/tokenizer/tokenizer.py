@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import Encoding
+from tokenizers import Tokenizer as Backend
 
 from penjing.core.errors import TokenizerError
 from penjing.tokenizer.alphabet import printable, require_unicode
@@ -35,6 +36,7 @@ class Tokenizer:
         settings: the content of tokenizer_config.json.
         source: where they came from, for errors.
         spec: what `text` says, where its parts are at hand: see `assemble`.
+        backend: what the library makes of `text`, where it is at hand.
 
     Raises:
         TokenizerError: the content is not a tokenizer's, or names an end token it has not.
@@ -47,12 +49,13 @@ class Tokenizer:
         *,
         source: str = "tokenizer.json",
         spec: Mapping[str, Any] | None = None,
+        backend: Backend | None = None,
     ) -> None:
         parts, spec = spec, spec or parse(text, source)
         self.text = text  # the content of tokenizer.json
         self._settings = dict(settings or {})
         self.record: TrainingRecord | None = None  # of a BPE trained here, or read beside a run's
-        self._backend = open_backend(text, source, parts)
+        self._backend = backend or open_backend(text, source, parts)
         self._instances = Instances(text, self._backend)
 
         self.fingerprint = hashlib.sha256(text.encode("utf-8")).hexdigest()  # of tokenizer.json

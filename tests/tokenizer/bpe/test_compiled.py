@@ -17,7 +17,7 @@ from penjing.core.errors import TokenizerError
 from penjing.data.corpora import load_corpus
 from penjing.tokenizer.alphabet import BYTE_TO_CHAR
 from penjing.tokenizer.bpe import corpus
-from penjing.tokenizer.bpe.corpus import compiled, learn_steps, merged, plainly
+from penjing.tokenizer.bpe.corpus import compiled, learn_steps, merged, plainly, steps_of
 from penjing.tokenizer.bpe.learn import Step, learn
 from penjing.tokenizer.bpe.symbols import lay_out
 from penjing.tokenizer.bpe.training import numbered
@@ -52,7 +52,7 @@ def compiled_steps(words: dict[bytes, int], size: int) -> list[Step]:
     text = np.frombuffer(b"".join(words), np.uint8)
     counts = np.array(list(words.values()), np.int64)
     symbols = lay_out(text, starts, counts, np.arange(256, dtype=np.int32))
-    return merged(symbols, size)
+    return steps_of(merged(symbols, size))
 
 
 FEW_LETTERS = st.text("aab", min_size=1, max_size=30) | st.text("abcdef", min_size=1, max_size=12)

@@ -48,7 +48,7 @@ def learn_steps(
     from penjing.compiling.functions import COMPILING_FAILED
 
     try:
-        compiled(["a a"], split, han, len(LETTERS) + 1)  # if anything fails, it is this
+        _get_ready(split, han)  # if anything fails, it is this
     except COMPILING_FAILED as error:
         cause = str(error).strip().partition("\n")[0]
         warnings.warn(
@@ -59,6 +59,19 @@ def learn_steps(
         )
         return plainly(sample.texts, split, han, size)
     return compiled(sample.given_away(), split, han, size, on_tokens)
+
+
+def _get_ready(split: SplitName, han: HanRule) -> None:
+    """Load, or compile, all that `compiled` calls; what this takes of memory is given back."""
+    from penjing.compiling.residence import set_compiler_aside
+
+    set_compiler_aside()
+    from penjing.tokenizer.fast.words import count_words
+
+    count_words(["a a"], split, han)
+    set_compiler_aside()
+    compiled(["a a"], split, han, len(LETTERS) + 1)
+    set_compiler_aside()
 
 
 def plainly(texts: Iterable[str], split: SplitName, han: HanRule, size: int) -> list[Step]:
@@ -99,16 +112,16 @@ def compiled(
     symbols = lay_out(words.text, words.starts, words.counts, ids)
     del words
     give_back_freed()
-    steps = merged(symbols, size, on_tokens)
+    table = merged(symbols, size, on_tokens)
     del symbols
     give_back_freed()
-    return steps
+    return steps_of(table)
 
 
 def merged(
     symbols: NDArray[np.int32], size: int, on_tokens: Callable[[int], None] = lambda n: None
-) -> list[Step]:
-    """The steps for words that are laid out as symbols, which are changed in place."""
+) -> NDArray[np.int64]:
+    """Rows of a `Step` each, for words laid out as symbols, which are changed in place."""
     from penjing.tokenizer.bpe.compiled import first_state, merge_on
 
     size = min(size, len(LETTERS) + len(symbols))  # a new token stands in place of two
@@ -119,5 +132,10 @@ def merged(
         if time.monotonic() - told > _TOLD_EVERY:
             on_tokens(state.n_tokens)
             told = time.monotonic()
-    columns = state.steps[: state.n_steps].T.tolist()
-    return list(map(Step._make, zip(*columns, strict=True)))
+    table: NDArray[np.int64] = state.steps[: state.n_steps]
+    return table.copy()
+
+
+def steps_of(table: NDArray[np.int64]) -> list[Step]:
+    """Rows as steps."""
+    return list(map(Step._make, zip(*table.T.tolist(), strict=True)))
