@@ -83,7 +83,8 @@ if TYPE_CHECKING:
     from penjing.train.doctor.doctor import Diagnosis, examine
     from penjing.train.pretrain import pretrain, resume
     from penjing.train.run import Run
-    from penjing.transform.quantize import QuantizeConfig, quantize
+    from penjing.transform.config import QuantizeConfig
+    from penjing.transform.quantize import quantize
 
 _NAMES = {
     "penjing.core.config": ("load_toml",),
@@ -152,7 +153,8 @@ _NAMES = {
     "penjing.train.doctor.doctor": ("Diagnosis", "examine"),
     "penjing.train.pretrain": ("pretrain", "resume"),
     "penjing.train.run": ("Run",),
-    "penjing.transform.quantize": ("QuantizeConfig", "quantize"),
+    "penjing.transform.config": ("QuantizeConfig",),
+    "penjing.transform.quantize": ("quantize",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -132,8 +132,9 @@ def test_help_names_every_command(talk):
 @pytest.mark.parametrize(
     ("line", "said", "code"),
     [
-        ("/sed 3", "Unknown command /sed. Did you mean 'seed'?", 0),
+        ("/sed 3", "Unknown command /sed. Did you mean '/seed'? Known: /temp,", 0),
         ("/temp hot", "temperature is a number or auto, not 'hot'", 1),
+        ("/seed 1.5", "seed is a whole number or auto, not '1.5'", 1),
         ("/temp -1", "temperature must be", 1),
         ("/top_p 0", "top_p must be", 1),
         ("/save", "Name a file: /save talk.json", 1),
@@ -155,7 +156,7 @@ def test_a_message_may_begin_with_a_slash(talk, tmp_path):
 
 def test_the_oldest_turn_is_forgotten(talk):
     result = talk(*["y" * 60] * 4)
-    assert "The context is full: the oldest turn forgotten." in result.err and result.code == 0
+    assert "The context is full: the oldest turn is forgotten." in result.err and result.code == 0
 
 
 def test_a_model_that_was_not_trained_to_talk(talk, model_dir):

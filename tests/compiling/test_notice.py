@@ -10,10 +10,12 @@ import penjing
 from penjing.compiling import notice
 
 CALLER = """
-from penjing.tokenizer.fast.split import word_ends
+from numpy import uint64, zeros
+from penjing.tokenizer.fast.strings import move_slots
+from penjing.tokenizer.fast.pairs import insert_pairs
 
-word_ends(b"some words", "gpt2")
-word_ends(b"some words", "qwen2")
+move_slots(zeros(4, uint64), zeros(8, uint64))
+insert_pairs(zeros(0, uint64), zeros(8, uint64))
 """
 
 
@@ -29,9 +31,9 @@ def test_a_warning_at_the_caller_the_first_time(tmp_path: Path) -> None:
     script.write_text(CALLER)
     first = stderr_of(tmp_path / "cache", sys.executable, str(script))
     assert first.splitlines() == [
-        f"{script}:4: CompilingWarning: The tokenizers' fast code is being compiled for this "
+        f"{script}:6: CompilingWarning: The tokenizers' fast code is being compiled for this "
         "processor. This takes some seconds, once.",
-        '  word_ends(b"some words", "gpt2")',
+        "  move_slots(zeros(4, uint64), zeros(8, uint64))",
     ]
     assert stderr_of(tmp_path / "cache", sys.executable, str(script)) == ""
 

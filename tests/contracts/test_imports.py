@@ -33,6 +33,7 @@ WITHOUT_ALL_THE_SAME = (
     "penjing.model.checkpoint",
     "penjing.model.memory",
     "penjing.train.config",
+    "penjing.transform.config",
     "penjing.study.parts",
     "penjing.study.settings",
     "penjing.study.table",

@@ -50,6 +50,7 @@ from penjing.core.types import SamplingParams, Structure
         ("logit_bias", {"a": 1.0}),
         ("logit_bias", {1: "much"}),
         ("logit_bias", 3),
+        ("logit_bias", [1]),
         ("structure", "[0-9]+"),
         ("max_new_tokens", 0),
         ("logprobs", -1),

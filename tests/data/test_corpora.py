@@ -12,7 +12,7 @@ import pytest
 from penjing.core.errors import ConfigError, CorpusError
 from penjing.core.events import Event
 from penjing.data import cleaning
-from penjing.data.archives import read_members
+from penjing.data.archives import opened_member, read_members
 from penjing.data.corpora import CORPORA, Corpus, load_corpus
 
 
@@ -138,6 +138,14 @@ def test_members_are_read_in_order_and_nothing_is_extracted(
     assert not list(tmp_path.rglob("*.json"))
     with pytest.raises(CorpusError, match=r"holds no file p/\*\.md"):
         list(read_members(archive, "p/*.md"))
+    with opened_member(archive, "p/a.json") as file:
+        assert file.read() == b"1"
+    for missing in ("p/*.json", "p"):
+        with (
+            pytest.raises(CorpusError, match="holds no file p"),
+            opened_member(archive, missing),
+        ):
+            pass
 
 
 def test_what_else_lies_in_the_cache_is_never_read(tmp_path: Path) -> None:
@@ -152,6 +160,11 @@ def test_a_damaged_archive_is_told(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"not an archive")
         with pytest.raises(CorpusError, match=r"is damaged .* Remove it"):
             list(read_members(tmp_path / name, "*"))
+        with (
+            pytest.raises(CorpusError, match=r"is damaged .* Remove it"),
+            opened_member(tmp_path / name, "a"),
+        ):
+            pass
 
 
 @pytest.mark.network

@@ -1,6 +1,7 @@
 """Files of packages: verified, taken out or converted once, whole or not at all."""
 
 import hashlib
+import tracemalloc
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -88,3 +89,22 @@ def test_what_is_not_the_known_file_is_not_kept(
     with pytest.raises(CorpusError, match=said):
         keep_file(replace(known, **change), tmp_path / "file", cache=tmp_path, listener=None)
     assert [path.name for path in tmp_path.iterdir()] == ["packages"]
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_large_file_is_never_in_memory_as_a_whole(
+    tmp_path: Path, known: PackageFile, how: int
+) -> None:
+    content = CONTENT * 500
+    wheel = tmp_path / "packages" / "tiny-1.0.whl"
+    with zipfile.ZipFile(wheel, "w", how) as archive:
+        archive.writestr("tiny/file", content)
+    package = replace(known.package, sha256=sha256_of(wheel))
+    known = replace(known, package=package, sha256=digest(content))
+    tracemalloc.start()
+    try:
+        path = keep_file(known, tmp_path / "file", cache=tmp_path, listener=None)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert path.stat().st_size == len(content) > 5_000_000 and most < 2_000_000

@@ -18,7 +18,8 @@ from penjing.model.families import build_model
 from penjing.model.saving import save_checkpoint
 from penjing.tokenizer.config import TokenizerConfig
 from penjing.tokenizer.train import train_tokenizer
-from penjing.transform.quantize import QuantizeConfig, quantize
+from penjing.transform.config import QuantizeConfig
+from penjing.transform.quantize import quantize
 from penjing.transform.save import write
 
 LOAD = """

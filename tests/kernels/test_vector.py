@@ -20,8 +20,8 @@ def _arithmetic(a, b, out):  # type: ignore[no-untyped-def]
     memory.store(out + 128, vector.fma(x, y, x))
     memory.store(out + 192, vector.maximum(x, y))
     memory.store(out + 256, vector.minimum(x, y) / y)
-    memory.store(out + 320, vector.to_floats((vector.to_ints(x) << 2) | 1))
-    memory.store(out + 384, vector.square_root(vector.absolute(x)))
+    memory.store(out + 320, vector.to_floats((vector.as_ints(x) >> 20) | 1))
+    memory.store(out + 384, vector.square_root(x * x))
     memory.store(out + 448, vector.splat(vector.total(x)))
     memory.store(out + 512, vector.splat(vector.largest(x)))
     memory.store(out + 576, vector.set_lane(x, 3, vector.lane(y, 5)))
@@ -38,7 +38,7 @@ def test_arithmetic() -> None:
         folded = folded[:width] + folded[width : 2 * width]
     fused = (x.astype(np.float64) * y + x).astype(np.float32)
     wanted = [x + y, x - y * 2, fused, np.maximum(x, y), np.minimum(x, y) / y]
-    wanted += [np.trunc(x).astype(np.int32) << 2 | 1, np.sqrt(np.abs(x))]
+    wanted += [x.view(np.int32) >> 20 | 1, np.sqrt(x * x)]
     wanted += [np.full(16, folded[0]), np.full(16, x.max()), replaced]
     for row, right in zip(out, wanted, strict=True):
         np.testing.assert_array_equal(row, np.asarray(right, np.float32))
@@ -97,8 +97,11 @@ def test_blocks_at_no_distance_are_all_the_last_one(count: int) -> None:
 
 @entry
 def _dots(isa, start, weights, activations, out):  # type: ignore[no-untyped-def]
-    begin, x = memory.load_ints(start), memory.load_ints(activations)
-    w = memory.load_ints(weights)
+    begin, w, x = (
+        vector.as_ints(memory.load(start)),
+        vector.as_ints(memory.load(weights)),
+        vector.as_ints(memory.load(activations)),
+    )
     memory.store(out, dot(isa, begin, w, x))
     memory.store(out + 64, dot_small(isa, begin, w & 0x0F0F0F0F, x))
 

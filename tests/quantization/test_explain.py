@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from penjing.core.errors import CheckpointError, ConfigError
-from penjing.quantization.errors import figures
+from penjing.quantization.errors import of_error
 from penjing.quantization.explain import BINS, STRETCH, explain
 from penjing.quantization.rounding import quantize
 from penjing.quantization.scheme import SCHEMES, parse_scheme
@@ -46,7 +46,7 @@ def test_what_a_scheme_makes_of_them(name: str) -> None:
     tensor = quantize(w, scheme)
     (row,) = explain(w, [scheme], name="up").rounded
     assert (row.scheme, row.described) == (name, scheme.described)
-    assert row.error == figures(w, tensor)
+    assert row.error == of_error(w, tensor.dequantize() - w)
     assert row.n_scales == (1 if name == "int8-tensor" else tensor.scale.size)
     assert row.scales[0] == tensor.scale.min() and row.scales[2] == tensor.scale.max()
     low, high = scheme.levels

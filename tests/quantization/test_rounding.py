@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from penjing.core.errors import CheckpointError, ConfigError
-from penjing.quantization.errors import figures
+from penjing.quantization.errors import of_error
 from penjing.quantization.floats import FloatName
 from penjing.quantization.rounding import Grid, fit, nearest, quantize
 from penjing.quantization.scheme import SCHEMES, Scheme
@@ -203,15 +203,14 @@ def test_the_same_levels_as_compressed_tensors_on_the_same_grid(name: str) -> No
 def test_figures_in_float64() -> None:
     w = normal()
     quantized = quantize(w, SCHEMES["int4-g32"])
-    error = quantized.dequantize().astype(np.float64) - w
-    found = figures(w, quantized)
+    rounded = quantized.dequantize()
+    error = rounded.astype(np.float64) - w
+    found = of_error(w, rounded - w)
     assert found.max == pytest.approx(np.abs(error).max())
     assert found.rms == pytest.approx(np.sqrt((error**2).mean()))
     power = (w.astype(np.float64) ** 2).sum() / (error**2).sum()
     assert found.sqnr_db == pytest.approx(10 * np.log10(power))
-    exact = figures(
-        np.zeros((1, 4), np.float32), quantize(np.zeros((1, 4), np.float32), SCHEMES["int8"])
-    )
+    exact = of_error(w, np.zeros_like(w))
     assert exact.max == 0 and exact.sqnr_db == np.inf
 
 

@@ -146,6 +146,11 @@ def test_a_long_name_is_cut_and_a_wide_character_counts_twice():
     long = "床前明月光" * 20
     assert cut(long, 100).endswith("…") and text_width(cut(long, 100)) <= 100
     assert cut("short", 100) == "short"
+    family = "👨\u200d👩\u200d👧\u200d👦"
+    for one in (family, "👍🏽", "❤\ufe0f", "🇨🇳", "1\ufe0f\u20e3", "が"):
+        assert text_width(one) == pytest.approx(12), one
+    assert text_width("e\u0301") == text_width("é") == text_width("e")
+    assert cut(family * 20, 100).removesuffix("…").split(family) == [""] * 8
     assert any(t.endswith("…") for t in texts(bar_chart([long], [1.0])))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.train.broken import BadGradient
 from torch import Tensor
 
 from penjing.data.batches import Batch
@@ -144,18 +145,6 @@ def test_a_loss() -> None:
     b.inputs[2, 0] = 7
     found = locate_nonfinite(model(), BadLoss(), b)
     assert (found.where, found.tensor, found.layer, found.rows) == ("loss", "", None, (2,))
-
-
-class BadGradient(torch.autograd.Function):
-    """The identity, with a gradient that is no number."""
-
-    @staticmethod
-    def forward(_ctx: Any, x: Tensor) -> Tensor:
-        return x.clone()
-
-    @staticmethod
-    def backward(_ctx: Any, *grads: Tensor) -> Tensor:
-        return grads[0] * math.nan
 
 
 @pytest.mark.parametrize(

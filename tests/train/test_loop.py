@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.train.broken import BadGradient
 from torch import Tensor
 
 from penjing.core.errors import TrainingError
@@ -132,18 +133,6 @@ def test_the_same_seed_gives_the_same_run() -> None:
         train(model(), objective(3), config, recorder.hooks)
         losses.append([e.data["loss"] for e in recorder.events if e.kind == "step"])
     assert losses[0] == losses[1]
-
-
-class BadGradient(torch.autograd.Function):
-    """The identity, with a gradient that is no number."""
-
-    @staticmethod
-    def forward(_ctx: Any, x: Tensor) -> Tensor:
-        return x.clone()
-
-    @staticmethod
-    def backward(_ctx: Any, *grads: Tensor) -> Tensor:
-        return grads[0] * math.nan
 
 
 class Broken(NextToken):

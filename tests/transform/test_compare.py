@@ -17,8 +17,8 @@ from penjing.generate.runners.torch_runner import TorchRunner
 from penjing.model.checkpoint import Checkpoint
 from penjing.transform import compare as module
 from penjing.transform import save
-from penjing.transform.compare import Measuring, compare, name_of
-from penjing.transform.quantize import QuantizeConfig
+from penjing.transform.compare import compare, name_of
+from penjing.transform.config import Measuring, QuantizeConfig
 from penjing.transform.speed import Speed
 from penjing.transform.table import Comparison
 

@@ -1,5 +1,7 @@
 """A conversation on the screen: read a line, answer or obey, show how fast it went."""
 
+import locale
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from penjing.cli.console import make_console, show
 from penjing.cli.text import safe
 from penjing.core.errors import DataError, PenjingError
 from penjing.core.table import suggest
+from penjing.report.units import plural
 
 if TYPE_CHECKING:
     from penjing.generate.conversation import Conversation, Reply
@@ -60,7 +63,7 @@ class Chat:
         if line.startswith("/") and not line.startswith("//"):
             word, _, rest = line[1:].partition(" ")
             if word not in COMMANDS:
-                hint = suggest(word, list(COMMANDS))
+                hint = suggest(f"/{word}", [f"/{name}" for name in COMMANDS])
                 self.note(f"Unknown command /{word}.{hint} A message may begin with //.", "yellow")
                 return
             COMMANDS[word].run(self, rest.strip())
@@ -70,7 +73,7 @@ class Chat:
     def answer(self, reply: "Reply") -> None:
         """Show an answer as it is made. Ctrl-C ends it; pressed again, it ends the chat."""
         if reply.forgotten:
-            turns = "turn" if reply.forgotten == 1 else f"{reply.forgotten} turns"
+            turns = "turn is" if reply.forgotten == 1 else f"{reply.forgotten} turns are"
             self.note(f"The context is full: the oldest {turns} forgotten.", "yellow")
         with self._interrupts():
             try:
@@ -96,7 +99,7 @@ class Chat:
         )
 
     def _figures(self, reply: "Reply") -> str:
-        parts = [f"{reply.n_tokens} tokens"]
+        parts = [plural(reply.n_tokens, "token")]
         if reply.tokens_per_second:
             parts.append(f"{reply.tokens_per_second:.0f} tokens/s")
         parts.append(f"first after {reply.first_seconds:.2f} s")
@@ -149,8 +152,7 @@ def _typed() -> Iterator[str]:
 
     Ctrl-C empties the line; twice in a row, or Ctrl-D, it ends.
     """
-    with suppress(ImportError):  # Windows has none
-        import readline  # noqa: F401 (lines can be edited, and called back)
+    _edit_lines()
     pressed = False
     parts: list[str] = []
     while True:
@@ -171,6 +173,18 @@ def _typed() -> Iterator[str]:
             continue
         yield "\n".join([*parts, line])
         parts = []
+
+
+def _edit_lines() -> None:
+    """Lines can be edited and called back, by whole characters.
+
+    Python reads UTF-8 even in the locale C, but readline would take each byte of it for a key.
+    It asks the environment, and so it is told there.
+    """
+    if locale.setlocale(locale.LC_CTYPE) == "C":
+        os.environ["LC_ALL"] = "C.UTF-8"
+    with suppress(ImportError):  # Windows has none
+        import readline  # noqa: F401
 
 
 def _ask(prompt: str) -> str:

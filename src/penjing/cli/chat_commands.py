@@ -49,7 +49,8 @@ def _sets(name: str, read: Callable[[str], float]) -> Callable[[Chat, str], None
                 try:
                     sampling[name] = read(rest)
                 except ValueError as error:
-                    raise ConfigError(f"{name} is a number or auto, not {rest!r}.") from error
+                    kind = "a whole number" if read is int else "a number"
+                    raise ConfigError(f"{name} is {kind} or auto, not {rest!r}.") from error
             chat.conversation.model.params(**sampling)  # refuses what is out of range
             chat.sampling = sampling
         value = getattr(chat.conversation.model.params(**chat.sampling), name)

@@ -1,6 +1,5 @@
 """What a verb measures: a text on the command line, files, folders, corpora, standard input."""
 
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ from rich.cells import cell_len, set_cell_size
 
 from penjing.cli.prompt import read_prompt
 from penjing.core.errors import DataError
-from penjing.core.events import Event, Listener
+from penjing.core.events import Listener
+from penjing.core.meter import JobMeter
 from penjing.data.corpora import CORPORA
 from penjing.data.readers import READERS, read_documents
 from penjing.data.sources import STDIN, extension
@@ -72,11 +72,9 @@ def watched(texts: Iterable[str], n_bytes: int, label: str, listener: Listener) 
     Args:
         n_bytes: of all texts in UTF-8; 0 if nobody knows.
     """
-    begin, taken = time.monotonic(), 0
+    meter, taken = JobMeter(listener), 0
     for text in texts:
         yield text
         taken += len(text.encode("utf-8", "surrogatepass"))
-        passed = time.monotonic() - begin
-        if n_bytes and passed > PATIENCE_S:
-            done = min(1.0, taken / n_bytes)
-            listener(Event("job", {"label": label, "done": done, "eta": passed * (1 / done - 1)}))
+        if n_bytes and meter.seconds > PATIENCE_S:
+            meter.tell(label, taken / n_bytes)

@@ -95,11 +95,6 @@ def entry(function: Function) -> Any:
     return _kept(_numba.njit(**_OPTIONS)(function), function)
 
 
-def prepare(function: Any, *arguments: Any) -> None:
-    """Compile an entry for arguments of these types, or find it on disk, without a call."""
-    function.compile(tuple(map(_numba.typeof, arguments)))
-
-
 def c_function(function: Function, *first: object, integers: int, asked: bool = False) -> int:
     """Compile function(*first, ...) of so many integers besides; returns its address.
 

@@ -15,7 +15,7 @@ _CODE = {
     "tokenizer": ("The tokenizers' fast code is", "some seconds"),
     "data": ("The data doctor's fast code is", "some seconds"),
 }
-_NOT_THE_CALLER = {"contextlib", "numba", "penjing"}
+_NOT_THE_CALLER = {"contextlib", "functools", "numba", "penjing"}
 
 
 class CompilingWarning(UserWarning):
@@ -39,6 +39,13 @@ class _Notice(_Listener):  # type: ignore[misc]
 
     def on_end(self, event: Any) -> None:
         """Nothing to say."""
+
+
+def warn_of_failure(code: str, error: Exception, without: str) -> None:
+    """Say that some code cannot be compiled on this machine, why, and what it is like without."""
+    cause = str(error).strip().partition("\n")[0]
+    message = f"{code} cannot be compiled here ({cause}); {without}."
+    warnings.warn(message, RuntimeWarning, stacklevel=_callers_level())
 
 
 def _callers_level() -> int:

@@ -155,7 +155,9 @@ _RULES: Mapping[str, _Rule] = {
     "mirostat_tau": _ABOVE_0,
     "mirostat_eta": _ABOVE_0,
     "logit_bias": (
-        lambda v: all(map(_whole, v)) and all(map(math.isfinite, v.values())),
+        lambda v: (
+            isinstance(v, Mapping) and all(map(_whole, v)) and all(map(math.isfinite, v.values()))
+        ),
         "token ids, each with a finite number",
     ),
     "structure": (lambda v: v is None or isinstance(v, Structure), "a Structure"),

@@ -19,6 +19,7 @@ from penjing.data.damage import (
     marked,
     stray_byte,
 )
+from penjing.data.seven_bit import hidden_encoding
 
 _UTF16 = ("utf-16-le", "utf-16-be")
 WHOLE = 16 * 2**20  # bytes: files below are recognised as a whole, larger ones by so much of them
@@ -133,12 +134,18 @@ def recognise(raw: bytes, place: Place, *, final: bool = True) -> Recognised:
     if b"\0" in raw:
         return _with_zeros(raw, place, final)
     try:
-        return Recognised(_decode(raw, "utf-8", final), "utf-8", 0)
+        text = _decode(raw, "utf-8", final)
     except UnicodeDecodeError as error:
         found = _chinese(raw, final)
         if found is None:
             raise _not_utf8(raw, error, place) from error
         return found
+    if text.isascii() and (hidden := hidden_encoding(raw)):
+        raise DataError(
+            f"{place.of(raw, hidden.at)}: here begins a run of {hidden.encoding}, an encoding that "
+            f"looks like ASCII and is none. Convert the text first: {hidden.conversion}"
+        )
+    return Recognised(text, "utf-8", 0)
 
 
 def _decode(raw: bytes, encoding: str, final: bool) -> str:

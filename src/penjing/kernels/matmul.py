@@ -44,10 +44,10 @@ from penjing.kernels.vector import LANES
 
 
 def _product(tile: Any) -> Any:
-    """The product of at least a tile's rows with the blocks [first, last), tile by tile."""
+    """The product of rows with the blocks [first, last), tile by tile."""
 
     @inlined
-    def product(isa, shape, matrix, x, x_stride, rows, out, out_stride, first, last):
+    def in_tiles(isa, shape, matrix, x, x_stride, rows, out, out_stride, first, last):
         # The blocks of a tile lie far apart: memory is read faster in several places at once. A few
         # may be taken twice, with the same result.
         n = last - first
@@ -61,6 +61,13 @@ def _product(tile: Any) -> Any:
                 target = out + row * out_stride + 4 * LANES * block
                 store_grid(target, result, out_stride, 4 * LANES * apart, count)
 
+    @inlined
+    def product(isa, matrix, x, x_stride, rows, out, out_stride, first, last):
+        if rows >= n_rows(many(isa)):
+            in_tiles(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
+        else:
+            in_tiles(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
+
     return product
 
 
@@ -73,45 +80,27 @@ _bfloats = _product(float_tile(load_block_bfloats, 32))
 
 
 def _times_nibbles(isa, matrix, x, x_stride, rows, out, out_stride, first, last):
-    if rows >= n_rows(many(isa)):
-        _nibbles(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
-    else:
-        _nibbles(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
+    _nibbles(isa, matrix, x, x_stride, rows, out, out_stride, first, last)
 
 
 def _times_bytes(isa, matrix, x, x_stride, rows, out, out_stride, first, last):
-    if rows >= n_rows(many(isa)):
-        _bytes(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
-    else:
-        _bytes(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
+    _bytes(isa, matrix, x, x_stride, rows, out, out_stride, first, last)
 
 
 def _times_fine_bytes(isa, matrix, x, x_stride, rows, out, out_stride, first, last):
-    if rows >= n_rows(many(isa)):
-        _fine_bytes(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
-    else:
-        _fine_bytes(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
+    _fine_bytes(isa, matrix, x, x_stride, rows, out, out_stride, first, last)
 
 
 def _times_floats(isa, matrix, x, x_stride, rows, out, out_stride, first, last):
-    if rows >= n_rows(many(isa)):
-        _floats(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
-    else:
-        _floats(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
+    _floats(isa, matrix, x, x_stride, rows, out, out_stride, first, last)
 
 
 def _times_halves(isa, matrix, x, x_stride, rows, out, out_stride, first, last):
-    if rows >= n_rows(many(isa)):
-        _halves(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
-    else:
-        _halves(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
+    _halves(isa, matrix, x, x_stride, rows, out, out_stride, first, last)
 
 
 def _times_bfloats(isa, matrix, x, x_stride, rows, out, out_stride, first, last):
-    if rows >= n_rows(many(isa)):
-        _bfloats(isa, many(isa), matrix, x, x_stride, rows, out, out_stride, first, last)
-    else:
-        _bfloats(isa, ONE, matrix, x, x_stride, rows, out, out_stride, first, last)
+    _bfloats(isa, matrix, x, x_stride, rows, out, out_stride, first, last)
 
 
 _PRODUCTS = {

@@ -86,7 +86,7 @@ def _spread_int(_context: Any, builder: Any, address: Any) -> Any:
     return spread(builder, _read(builder, address, _INDEX))
 
 
-def _loader(element: str, emit: Emit) -> Any:
+def _loader(emit: Emit) -> Any:
     """load(address) -> vector."""
 
     @intrinsic
@@ -94,7 +94,7 @@ def _loader(element: str, emit: Emit) -> Any:
         def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
             return emit(context, builder, args[0])
 
-        return Vector(element)(types.int64), generate
+        return FLOATS(types.int64), generate
 
     return load
 
@@ -120,11 +120,10 @@ def _grid_loader(element: str, emit: Emit, along: str) -> Any:
     return load
 
 
-# One vector of 16 numbers that lie side by side; halves and bfloats become float32.
-load = _loader("float32", _from_float)
-load_halves = _loader("float32", _from_half)
-load_bfloats = _loader("float32", _from_bfloat)
-load_ints = _loader("int32", _from_int)
+# One vector of 16 floats that lie side by side; halves and bfloats become float32.
+load = _loader(_from_float)
+load_halves = _loader(_from_half)
+load_bfloats = _loader(_from_bfloat)
 # One such vector for each block of a shape.
 load_block_floats = _grid_loader("float32", _from_float, "blocks")
 load_block_halves = _grid_loader("float32", _from_half, "blocks")

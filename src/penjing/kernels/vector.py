@@ -204,43 +204,14 @@ def _named(name: str, element: str) -> Callable[..., Any]:
 fma = operation(3, _named("fma", "float32"), of="float32")
 maximum = operation(2, lambda b, x, y: _select(b, ">", x, y), of="float32")
 minimum = operation(2, lambda b, x, y: _select(b, "<", x, y), of="float32")
-absolute = operation(1, _named("fabs", "float32"), of="float32")
 square_root = operation(1, _named("sqrt", "float32"), of="float32")
+to_floats = operation(1, _convert("float32", "sitofp"), of="int32", gives="float32")
 # The integer of the same bits, and back.
 as_ints = operation(1, _convert("int32", "bitcast"), of="float32", gives="int32")
 as_floats = operation(1, _convert("float32", "bitcast"), of="int32", gives="float32")
-# to_ints cuts off what is behind the point; beyond 2**31 it is undefined.
-to_floats = operation(1, _convert("float32", "sitofp"), of="int32", gives="float32")
-to_ints = operation(1, _convert("int32", "fptosi"), of="float32", gives="int32")
 larger = operation(
     2, lambda b, x, y: b.select(b.icmp_signed(">", x, y), x, y), of="int32"
 )  # of integers
-
-
-def _floats_where(builder: Any, test: Any, a: Any, b: Any) -> Any:
-    zero = constant("int32", 0)
-    return builder.select(builder.icmp_signed("!=", test, zero), a, b)
-
-
-@intrinsic
-def where(_typing: Any, test: Any, a: Any, b: Any) -> Any:
-    """where(test, a, b): lanes of `a` where the integers of `test` are not 0, else of `b`."""
-    if not (isinstance(test, Vector) and test == INTS):
-        return None
-    result = common((a, b)) or FLOATS
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kinds = signature.args[1:]
-        number = types.float32 if result.is_float else types.int32
-        sides = [
-            value
-            if isinstance(kind, Vector)
-            else spread(builder, context.cast(builder, value, kind, number))
-            for kind, value in zip(kinds, args[1:], strict=True)
-        ]
-        return _floats_where(builder, args[0], *sides)
-
-    return result(test, a, b), generate
 
 
 @intrinsic

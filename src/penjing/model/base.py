@@ -1,6 +1,7 @@
 """What every family is: a module from token ids to logits, and nothing else."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -91,6 +92,32 @@ class Stack(LanguageModel):
     def head(self, x: Tensor) -> Tensor:
         logits: Tensor = self.logits(self.unembedding(x))
         return logits
+
+
+class Block(nn.Module):
+    """Two residual steps. The second starts from the result of the first, not from the input.
+
+    `norm` makes a normalisation of the residual stream.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        attention: nn.Module,
+        feed_forward: nn.Module,
+        norm: Callable[[], nn.Module],
+    ) -> None:
+        super().__init__()
+        self.norm1, self.attention = norm(), attention
+        self.norm2, self.feed_forward = norm(), feed_forward
+        self.dropout = nn.Dropout(config.dropout)
+        self.residual = Tap()  # (B, T, C)
+
+    def forward(self, x: Tensor, shared: Pass) -> Tensor:
+        x = x + self.dropout(self.attention(self.norm1(x), shared))
+        x = x + self.dropout(self.feed_forward(self.norm2(x)))
+        residual: Tensor = self.residual(x)
+        return residual
 
 
 class Transformer(Stack):

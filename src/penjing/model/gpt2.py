@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from penjing.model.attention import attend
-from penjing.model.base import Pass, Transformer
+from penjing.model.base import Block, Pass, Transformer
 from penjing.model.config import ModelConfig
 from penjing.model.fused import gelu
 from penjing.model.fused_attention import joint_attention, pays
@@ -61,30 +61,12 @@ class FeedForward(nn.Module):
         return y
 
 
-class Block(nn.Module):
-    """Two residual steps. The second starts from the result of the first, not from the input."""
-
-    def __init__(self, config: ModelConfig, layer: int) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(config.n_embd, eps=config.norm_eps)
-        self.attention = Attention(config, layer)
-        self.norm2 = nn.LayerNorm(config.n_embd, eps=config.norm_eps)
-        self.feed_forward = FeedForward(config)
-        self.dropout = nn.Dropout(config.dropout)
-        self.residual = Tap()  # (B, T, C)
-
-    def forward(self, x: Tensor, shared: Pass) -> Tensor:
-        x = x + self.dropout(self.attention(self.norm1(x), shared))
-        x = x + self.dropout(self.feed_forward(self.norm2(x)))
-        residual: Tensor = self.residual(x)
-        return residual
-
-
 class GPT2(Transformer):
     """Hugging Face's `GPT2LMHeadModel`, with any position encoding of the table."""
 
     def make_block(self, layer: int) -> Block:
-        return Block(self.config, layer)
+        attention, feed_forward = Attention(self.config, layer), FeedForward(self.config)
+        return Block(self.config, attention, feed_forward, self.make_norm)
 
     def make_norm(self) -> nn.LayerNorm:
         return nn.LayerNorm(self.config.n_embd, eps=self.config.norm_eps)

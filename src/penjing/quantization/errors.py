@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from penjing.quantization.tensor import QuantizedTensor
-
 
 @dataclass(frozen=True)
 class Figures:
@@ -18,13 +16,8 @@ class Figures:
     sqnr_db: float  # signal to quantization noise, 10 log10(sum w^2 / sum e^2); inf: no error
 
 
-def figures(w: NDArray[np.float32], quantized: QuantizedTensor) -> Figures:
-    """What rounding did to w (N, K). Sums are in float64."""
-    return of_error(w, quantized.dequantize() - w)
-
-
 def of_error(w: NDArray[np.float32], error: NDArray[np.float32]) -> Figures:
-    """The same of an error that is known already, w' - w."""
+    """What rounding did to w (N, K), which became w + error. Sums are in float64."""
     noise, signal = (float(np.einsum("nk,nk->", x, x, dtype=np.float64)) for x in (error, w))
     ratio = math.inf if noise == 0 else 10 * math.log10(max(signal, 1e-300) / noise)
     largest = float(np.abs(error).max()) if error.size else 0.0

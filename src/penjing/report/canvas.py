@@ -4,6 +4,9 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from html import escape
+from itertools import islice
+
+from penjing.core.clusters import characters, is_flag_letter
 
 FONT = (
     "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', "
@@ -50,6 +53,7 @@ STYLE = (
     f"@media print{{{_rules(_PAPER, LIGHT)}}}"
 )
 
+_AS_EMOJI = "\ufe0f"  # the code point before it is drawn as an emoji
 NARROW = 0.56  # of a letter's size: how wide one is that is not wide
 
 # What is no character of XML 1.0 (section 2.2): controls, halves of pairs, two that never are any.
@@ -118,18 +122,24 @@ def element(tag: str, content: str = "", **attributes: object) -> str:
 
 def text_width(text: str, size: float = 12.0) -> float:
     """About how wide a text is drawn: a wide character takes the full size, others half of it."""
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return size * (wide + NARROW * (len(text) - wide))
+    return size * sum(1 if _is_wide(character) else NARROW for character in characters(text))
+
+
+def _is_wide(character: str) -> bool:
+    """Whether it is a wide letter or an emoji, of however many code points."""
+    return _AS_EMOJI in character or any(
+        is_flag_letter(code) or unicodedata.east_asian_width(code) in "WF" for code in character
+    )
 
 
 def cut(text: str, width: float, size: float = 12.0) -> str:
     """The text, or as much of its beginning as fits, with an ellipsis."""
     if text_width(text, size) <= width:
         return text
-    kept = min(len(text), int(width / (NARROW * size)))
-    while kept and text_width(text[:kept] + "…", size) > width:
-        kept -= 1
-    return text[:kept].rstrip() + "…"
+    kept = list(islice(characters(text), int(width / (NARROW * size))))
+    while kept and text_width("".join(kept) + "…", size) > width:
+        kept.pop()
+    return "".join(kept).rstrip() + "…"
 
 
 def ramp_colour(share: float) -> str:

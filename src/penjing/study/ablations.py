@@ -145,7 +145,7 @@ def _present_losses(figures: Mapping[str, Any]) -> Part:
         f"GPT-2's form after {figures['tokens']:,} tokens of text, all else equal; validation "
         "loss in nats per token, mean over seeds (least-largest).",
         ["model", "parameters", "validation loss", "difference"],
-        [[n, f"{count[n]:,}", across(loss[n]), f"{mean[n] - mean[REAL]:+.3f}"] for n in shown],
+        [[n, f"{count[n]:,}", across(loss[n]), f"{mean[n] - mean[REAL]:+z.3f}"] for n in shown],
         [
             Claim(
                 "With the second residual from the block's input, the loss is "

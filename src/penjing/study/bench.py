@@ -1,7 +1,6 @@
 """What a study works with: its settings, its text, the one training loop, and who is told."""
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import TypeVar
 import torch
 
 from penjing.core.events import Event, Listener
+from penjing.core.meter import JobMeter
 from penjing.core.types import Document
 from penjing.data.batches import Tokens, encode_documents
 from penjing.data.documents import split_documents
@@ -61,7 +61,7 @@ class Fit:
 class Bench:
     """Trains, times and tells for one study.
 
-    Progress is told as events "job": {label, done (0 .. 1), seconds, eta (seconds)}.
+    Progress is told as "job" events.
     """
 
     def __init__(self, settings: Settings, tell: Listener) -> None:
@@ -69,13 +69,13 @@ class Bench:
         self.quick = settings.quick
         self.seeds = range(settings.seed, settings.seed + (1 if settings.quick else settings.seeds))
         self._tell = tell
-        self._begin = time.perf_counter()
+        self._meter = JobMeter(tell)
         self._total, self._done, self._weight, self._label = 1.0, 0.0, 0.0, ""
 
     @property
     def seconds(self) -> float:
         """Since the work began."""
-        return time.perf_counter() - self._begin
+        return self._meter.seconds
 
     def pick(self, full: T, *, quick: T) -> T:
         """The value for a study, or that for its rehearsal."""
@@ -99,7 +99,7 @@ class Bench:
     def expect(self, weight: float) -> None:
         """How much work all jobs are together, in the units of their weights."""
         self._total = weight
-        self._begin = time.perf_counter()
+        self._meter = JobMeter(self._tell)
 
     @contextmanager
     def job(self, label: str, weight: float = 1.0) -> Iterator[None]:
@@ -153,11 +153,7 @@ class Bench:
 
     def _progress(self, share: float) -> None:
         """Tell how far all is, with `share` of the job at hand done."""
-        done = min(1.0, (self._done + share * self._weight) / self._total)
-        seconds = self.seconds
-        eta = seconds / done - seconds if done else float("inf")
-        data = {"label": self._label, "done": done, "seconds": seconds, "eta": eta}
-        self._tell(Event("job", data))
+        self._meter.tell(self._label, (self._done + share * self._weight) / self._total)
 
 
 def _beginning(documents: list[Document], n_bytes: int) -> list[Document]:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from penjing.model.base import LanguageModel, Pass, Transformer
+from penjing.model.base import Block, LanguageModel, Pass, Transformer
 from penjing.model.cache import KVCache
 from penjing.model.config import ModelConfig
-from penjing.model.gpt2 import GPT2, Block
+from penjing.model.gpt2 import GPT2, Attention, FeedForward
 from penjing.model.init import RESIDUAL, initialize
 from penjing.model.llama import Llama
 
@@ -49,7 +49,8 @@ class WrongResidualGPT2(GPT2):
     """GPT-2 whose second residual starts from the wrong tensor."""
 
     def make_block(self, layer: int) -> Block:
-        return WrongResidualBlock(self.config, layer)
+        attention, feed_forward = Attention(self.config, layer), FeedForward(self.config)
+        return WrongResidualBlock(self.config, attention, feed_forward, self.make_norm)
 
 
 def build_variant(kind: type[LanguageModel], config: ModelConfig, *, seed: int) -> LanguageModel:

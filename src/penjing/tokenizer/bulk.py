@@ -6,7 +6,6 @@ Compiled code takes a second to load, and some seconds to compile the first time
 
 import json
 import threading
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -76,6 +75,7 @@ class Bulk:
     def _encoder(self) -> "BulkEncoder | None":
         """The encoder, or None where it cannot be compiled."""
         from penjing.compiling.functions import COMPILING_FAILED
+        from penjing.compiling.notice import warn_of_failure
 
         try:
             from penjing.tokenizer.fast.encoder import BulkEncoder
@@ -87,13 +87,8 @@ class Bulk:
             encoder = BulkEncoder(model, self._rule or "", compose=self._compose)
             encoder.compile()
         except COMPILING_FAILED as error:
-            cause = str(error).strip().partition("\n")[0]
-            warnings.warn(
-                f"The fast encoder cannot be compiled here ({cause}); encoding large texts takes "
-                "longer, and gives the same ids.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            without = "encoding large texts takes longer, and gives the same ids"
+            warn_of_failure("The fast encoder", error, without)
             return None
         return encoder
 

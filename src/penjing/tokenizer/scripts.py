@@ -51,17 +51,11 @@ _WIDTHS = {"FULLWIDTH", "HALFWIDTH"}  # stand before the name
 _PICTURES = ((0x2600, 0x27BF), (0x1F000, 0x1FAFF))  # blocks of emoji
 
 
-def script_of(char: str) -> str:
-    """ "Han", "Latin", "Cyrillic", ... for a letter; for other characters one of `SIGNS`.
-
-    An accent or a joiner by itself is "other"; in a text it belongs to the character before it.
-    """
-    found = _script(char)
-    return OTHER if found == _LIKE_THE_ONE_BEFORE else found
-
-
 def scripts_of(text: str) -> tuple[NDArray[np.intp], Sequence[str]]:
     """The script of each character of a text, as a place in the list of names that comes with it.
+
+    "Han", "Latin", "Cyrillic", ... for letters; for other characters one of `SIGNS`. An accent or a
+    joiner is of the script of the character before it; "other" where there is none.
 
     Shapes: (characters,), and as many names as the text has scripts and kinds of signs.
     """

@@ -10,8 +10,8 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from penjing.core.clusters import is_boundary, is_flag_letter
 from penjing.tokenizer.alphabet import printable
-from penjing.tokenizer.clusters import is_boundary, is_flag_letter
 from penjing.tokenizer.tokenizer import Tokenizer
 
 _SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}

@@ -1,6 +1,6 @@
 """The settings of a run. No torch here, so that the command line can show them at once."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from penjing.core.errors import ConfigError
@@ -164,3 +164,10 @@ class PretrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     start: StartConfig = field(default_factory=StartConfig)
+
+    def check(self) -> None:
+        """Raises ConfigError for a value out of its range, and sizes that do not fit together."""
+        self.data.check()
+        self.train.check()
+        self.start.check()
+        replace(self.model, vocab_size=self.model.vocab_size or 1).resolve()

@@ -55,12 +55,9 @@ def check(config: PretrainConfig) -> None:
     """What can be seen to be wrong before any text is read.
 
     Raises:
-        ConfigError: a value is out of its range, or sizes do not fit together.
+        ConfigError: a setting cannot work, or there is no such device.
     """
-    config.data.check()
-    config.train.check()
-    config.start.check()
-    replace(config.model, vocab_size=config.model.vocab_size or 1).resolve()
+    config.check()
     pick_device(config.train.device)
 
 

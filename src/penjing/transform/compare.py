@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,37 +17,15 @@ from penjing.data.batches import Tokens
 from penjing.formats.opening import open_checkpoint
 from penjing.model.activations import rounded_inputs
 from penjing.model.checkpoint import Checkpoint
+from penjing.transform.config import METHODS, Format, Measuring, QuantizeConfig, parse
 from penjing.transform.interval import Interval
 from penjing.transform.measure import Quality, Reference
 from penjing.transform.meter import Meter
-from penjing.transform.methods import METHODS
 from penjing.transform.place import Place
-from penjing.transform.plan import Format, parse
-from penjing.transform.quantize import QuantizeConfig, Quantized, foresee, quantize
+from penjing.transform.quantize import Quantized, foresee, quantize
 from penjing.transform.save import check_format, check_space, weight_bytes, write
 from penjing.transform.speed import measure_speed, open_quietly
 from penjing.transform.table import ORIGINAL, Comparison, Row, notes_on
-
-
-@dataclass(frozen=True)
-class Measuring:
-    """What is measured besides sizes."""
-
-    window: int = 512  # tokens, at most the model's context
-    tokens: int = 16_384  # of the text to evaluate, at most
-    speed: bool = True  # on the engine that will run it
-    threads: int = 0  # of that engine; 0 takes all processors
-    rounds: int = 5  # of timing
-
-    def check(self) -> None:
-        """Raises ConfigError for a value that cannot be."""
-        if self.window < 1 or self.tokens < 1:
-            raise ConfigError("At least one token, in windows of at least one, must be evaluated.")
-        if self.threads < 0 or self.rounds < 1:
-            raise ConfigError(
-                f"threads must be 0 (all processors) or more, got {self.threads}; rounds at least "
-                f"1, got {self.rounds}."
-            )
 
 
 def name_of(config: QuantizeConfig) -> str:

@@ -1,9 +1,9 @@
-"""How far a transform has come, and how long it will still take, as "job" events."""
+"""How far a transform has come: stages that each have their share of the work, as "job" events."""
 
-import time
 from collections.abc import Callable
 
-from penjing.core.events import Event, Listener
+from penjing.core.events import Listener
+from penjing.core.meter import JobMeter
 
 
 class Meter:
@@ -13,15 +13,9 @@ class Meter:
         stages: weight of each stage, in any unit, in the order of work.
     """
 
-    def __init__(
-        self,
-        stages: list[tuple[str, float]],
-        listener: Listener | None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._stages, self._listener, self._clock = stages, listener, clock
+    def __init__(self, stages: list[tuple[str, float]], listener: Listener | None) -> None:
+        self._stages, self._meter = stages, JobMeter(listener)
         self._total = sum(weight for _, weight in stages) or 1.0
-        self._begin = clock()
         self._now = -1
 
     def next(self) -> Callable[[float], None]:
@@ -31,12 +25,7 @@ class Meter:
         return self.tick
 
     def tick(self, share: float) -> None:
-        """Tell the listener: label, share of all that is done, seconds left."""
-        if self._listener is None:
-            return
+        """Tell the listener which share of the stage is done."""
         label, weight = self._stages[self._now]
         before = sum(w for _, w in self._stages[: self._now])
-        done = (before + share * weight) / self._total
-        spent = self._clock() - self._begin
-        eta = spent / done * (1 - done) if done > 0 else float("inf")
-        self._listener(Event("job", {"label": label, "done": done, "eta": eta}))
+        self._meter.tell(label, (before + share * weight) / self._total)

@@ -1,28 +1,19 @@
 """The methods: how the integers of a layer's matrices are found. One function each, and a table."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 
-from penjing.core.table import Table
 from penjing.quantization.tensor import QuantizedTensor
 from penjing.transform.awq import clip, search_scale
 from penjing.transform.calibration import Walk
+from penjing.transform.config import METHODS
 from penjing.transform.gptq import factorize, gptq
 from penjing.transform.hessian import Inputs, relative_error
 from penjing.transform.job import Job
 from penjing.transform.matrices import HEAD, TABLE, Matrix, fold_of, weight_of
 
 Layer = Callable[[Job, Walk, Sequence[Matrix]], None]
-
-
-@dataclass(frozen=True)
-class Method:
-    """How one layer is quantized, given a walk that has come to it."""
-
-    layer: Layer | None  # None: each matrix by itself, without a text
-    work: float  # roughly, where measuring the model on a text is 1
 
 
 def nearest(job: Job, matrix: Matrix) -> None:
@@ -76,31 +67,23 @@ def _put(job: Job, matrix: Matrix, inputs: Inputs, parts: Sequence[QuantizedTens
     job.errors[matrix.name] = relative_error(after, before, inputs.hessian)
 
 
-METHODS: Table[Method] = Table(
-    "quantization method",
-    {
-        "rtn": Method(None, 0.1),  # round to nearest
-        "mse": Method(None, 0.5),  # the same, ranges clipped for the least squared error
-        "gptq": Method(gptq_layer, 4),
-        "awq": Method(awq_layer, 3),
-    },
-)
+# Methods that look at a text; the others are `nearest`, with the scheme's own ranges.
+LAYERS: dict[str, Layer] = {"gptq": gptq_layer, "awq": awq_layer}
 
 
-def run(
-    job: Job, method: Method, matrices: Sequence[Matrix], tick: Callable[[float], None]
-) -> None:
+def run(job: Job, method: str, matrices: Sequence[Matrix], tick: Callable[[float], None]) -> None:
     """Quantize all that have a rounder; `tick` is told the share done.
 
     The table of embeddings first, each row to its nearest: what comes after is given its rows.
     Then layer by layer, and the head.
     """
     mine = [matrix for matrix in matrices if matrix.name in job.rounders]
+    by_text = METHODS[method].needs_text
     for matrix in mine:
-        if matrix.name == TABLE or method.layer is None:
+        if matrix.name == TABLE or not by_text:
             nearest(job, matrix)
-    if method.layer is not None:
-        _walk(job, method.layer, [matrix for matrix in mine if matrix.name != TABLE], tick)
+    if by_text:
+        _walk(job, LAYERS[method], [matrix for matrix in mine if matrix.name != TABLE], tick)
     tick(1.0)
 
 

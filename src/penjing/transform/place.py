@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from penjing.core.files import check_free, storage_errors
-from penjing.transform.plan import Format
+from penjing.transform.config import Format
 
 
 class Place:

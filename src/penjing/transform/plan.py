@@ -2,19 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from penjing.core.errors import ConfigError
 from penjing.model.base import LanguageModel
 from penjing.model.forms import FORMS
 from penjing.quantization.floats import FloatName
-from penjing.quantization.scheme import Scheme, parse_scheme
+from penjing.quantization.scheme import Scheme
 from penjing.transform.matrices import HEAD, TABLE, Matrix, matrices, select, weight_of
 from penjing.transform.rounder import Rounder
-
-KEEP = "keep"  # in place of a scheme: as it is
-
-Format = Literal["compressed-tensors", "gguf"]  # of what is written
 
 
 @dataclass(frozen=True)
@@ -24,16 +19,6 @@ class Plan:
     matrices: tuple[Matrix, ...]  # in the order of the forward pass, the table first if it is one
     rounders: Mapping[str, Rounder]  # by our name of the matrix
     kept: Mapping[str, str]  # tensor at Hugging Face -> why it stays as it is
-
-
-def parse(name: str, method: str) -> Scheme:
-    """The scheme of a name; the method "mse" is the same as "-mse" behind it.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
-    clipped = method == "mse" and not name.strip().lower().endswith("-mse")
-    return parse_scheme(f"{name}-mse" if clipped else name)
 
 
 def make_plan(

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from penjing.core.errors import ConfigError
 from penjing.data.batches import Tokens
 from penjing.model.base import LanguageModel
 from penjing.model.checkpoint import Checkpoint
@@ -21,54 +20,13 @@ from penjing.quantization.floats import FloatName
 from penjing.quantization.scheme import Scheme
 from penjing.quantization.tensor import QuantizedTensor
 from penjing.transform.calibration import calibration_windows
+from penjing.transform.config import KEEP, Format, QuantizeConfig, parse
 from penjing.transform.job import Job, check_finite
-from penjing.transform.methods import METHODS, run
+from penjing.transform.methods import run
 from penjing.transform.mix import Mix, choose_mix
-from penjing.transform.plan import KEEP, Format, Plan, make_plan, parse
+from penjing.transform.plan import Plan, make_plan
 
 MIXING = 0.9  # of the time, where a mix is chosen: each matrix is measured at each scheme
-
-
-@dataclass(frozen=True)
-class QuantizeConfig:
-    """How a model is quantized."""
-
-    scheme: str = "int4-g32"  # of the layers' matrices; a name of `SCHEMES`
-    method: str = "rtn"  # a name of `METHODS`
-    keep: tuple[str, ...] = ()  # matrices that stay as they are: shell patterns
-    head: str = KEEP  # scheme of the matrix to the logits; "keep" leaves it as it is
-    table: str = KEEP  # scheme of the embedding table, where the format can hold one
-    bits: float | None = None  # bits per weight of the whole model, for a mix of schemes
-    mix: tuple[str, ...] = ()  # the schemes to mix, besides keeping a matrix as it is
-    windows: int = 64  # of the calibration text
-    window: int = 512  # tokens in each, at most the model's context
-    sensitivity_windows: int = 4  # of these, to measure each matrix by itself
-    damping: float = 0.01  # GPTQ: added to the Hessian's diagonal, as a share of its mean
-    by_size: bool = True  # GPTQ: columns with the largest inputs first ("act-order")
-    seed: int = 0  # which windows are taken
-
-    @property
-    def needs_text(self) -> bool:
-        """Whether it cannot be done without a calibration text."""
-        return METHODS[self.method].layer is not None or self.bits is not None
-
-    def check(self, *, with_text: bool) -> None:
-        """Raises ConfigError for a value that cannot be, or that needs a text to calibrate on."""
-        if self.needs_text and not with_text:
-            what = "A budget of bits" if self.bits is not None else f"The method {self.method!r}"
-            raise ConfigError(
-                f"{what} needs a text to calibrate on: --calibrate FILE, or a corpus such as "
-                "--calibrate corpus:wiki. Without one there are the methods rtn and mse."
-            )
-        parse(self.scheme, self.method)
-        for name in (*self.mix, *(n for n in (self.head, self.table) if n != KEEP)):
-            parse(name, self.method)
-        if self.windows < 1 or self.window < 2 or self.sensitivity_windows < 1:
-            raise ConfigError("At least one window of at least 2 tokens is needed to calibrate.")
-        if not 0 <= self.damping <= 1:
-            raise ConfigError(f"The damping must be from 0 to 1, got {self.damping}.")
-        if self.bits is not None and not 0 < self.bits <= 32:
-            raise ConfigError(f"A budget is in bits per weight, above 0, got {self.bits}.")
 
 
 @dataclass(frozen=True)
@@ -123,7 +81,7 @@ def quantize(
         plan, begun = plan_for(model, config, form, stored, mix), MIXING
     dtype = getattr(torch, stored)
     job = Job(model, plan.rounders, windows, dtype, config.damping, config.by_size)
-    run(job, METHODS[config.method], plan.matrices, lambda done: tick(begun + done * (1 - begun)))
+    run(job, config.method, plan.matrices, lambda done: tick(begun + done * (1 - begun)))
     job.round_kept()
     return Quantized(
         config=config,

@@ -23,7 +23,7 @@ from penjing.model.tensors import export_tensors, to_array
 from penjing.model.weights import Stored
 from penjing.quantization.scheme import Scheme
 from penjing.report.units import size
-from penjing.transform.plan import Format
+from penjing.transform.config import Format
 from penjing.transform.quantize import Quantized, stored_dtype
 
 FITTING = "int8 (Q8_0), int4 (Q4_0) and int4-asym (Q4_1), best in groups of 32"

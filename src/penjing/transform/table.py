@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 
 from penjing.model.checkpoint import Checkpoint
 from penjing.quantization.scheme import parse_scheme
+from penjing.transform.config import Format, QuantizeConfig
 from penjing.transform.interval import Interval
 from penjing.transform.measure import Quality
-from penjing.transform.plan import Format
-from penjing.transform.quantize import QuantizeConfig
 from penjing.transform.speed import Speed
 
 ORIGINAL = "original"

@@ -10,7 +10,7 @@ from penjing.core.errors import ConfigError, DataError
 from penjing.core.events import Event
 from penjing.data import encodings, readers
 from penjing.data.doctor import batch
-from penjing.data.doctor.diagnosis import Finding, diagnose
+from penjing.data.doctor.diagnosis import Finding, diagnose, find_copies
 from penjing.data.doctor.report import Examined, as_json, describe, languages, overview, scripts
 from penjing.data.doctor.survey import TROUBLES, survey
 from penjing.data.doctor.words import WORDS
@@ -97,7 +97,25 @@ def test_a_leak_into_the_tail_of_one_text(tmp_path, stories) -> None:
     path.write_text(text)
     leak = findings(path)["tail_leak"]
     assert leak.values["passages"] > 0.6
-    assert "of the passages stand in the rest." in describe(leak, "en")[0]
+    said, advice = describe(leak, "en")
+    assert "of the passages stand in the rest." in said
+    assert "validate on another text" in advice and "compares documents as wholes" in advice
+    assert "整篇的副本" in describe(leak, "zh")[1]
+    (tmp_path / "two.txt").write_text(text.replace("house", "garden"))
+    twins = findings(tmp_path / "one.txt", tmp_path / "two.txt")
+    assert "alike" in twins and "clean the text" in describe(twins["tail_leak"], "en")[1]
+
+
+def test_who_repeats_passages_is_not_told_to_take_out_copies(write, stories) -> None:
+    """Half of each validation document is half of one that is trained on."""
+    halves = [text[: len(text) // 2] for text in stories[:9]]
+    own = [text[len(text) // 2 :] for text in stories[20:29]]
+    mixed = [f"{half} {rest}" for half, rest in zip(halves, own, strict=True)]
+    leak = findings(write("a.jsonl", stories[:9]), validation=(write("b.jsonl", mixed),))["leak"]
+    assert leak.values["n"] == 0 and leak.values["passages"] > 0.3
+    assert "compares documents as wholes" in describe(leak, "en")[1]
+    copied = findings(write("a.jsonl", stories), validation=(write("b.jsonl", stories[:9]),))
+    assert "`penjing data clean --against`" in describe(copied["leak"], "en")[1]
 
 
 def test_lines_that_stand_everywhere(write, stories) -> None:
@@ -206,9 +224,27 @@ def test_a_long_text_in_parts_is_one_document(tmp_path, stories, monkeypatch) ->
     for name in ("n_bytes", "n_characters", "digest", "core"):
         left, right = getattr(whole.documents.table, name), getattr(parts.documents.table, name)
         np.testing.assert_array_equal(left, right)
-    assert len(parts.documents) == 1 and not parts.documents.comparable[0]
+    assert len(parts.documents) == 1
     np.testing.assert_array_equal(whole.characters, parts.characters)
     assert whole.troubles == parts.troubles
+
+
+def test_near_copies_of_long_texts_are_found(tmp_path, stories, monkeypatch) -> None:
+    """Texts that come in parts, in several batches, between short ones."""
+    texts = ["\n".join(stories[n : n + 30]) for n in (0, 30, 60)]
+    texts += [texts[1].replace("house", "garden"), stories[100], texts[0] + "\n" + texts[1]]
+    paths = [tmp_path / f"{n}.txt" for n in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    whole = find_copies(survey(paths), np.ones(len(texts), dtype=bool))
+    monkeypatch.setattr(readers, "PART", 3000)
+    monkeypatch.setattr(batch, "_BYTES", 7000)
+    parts = survey(paths)
+    assert parts.documents.comparable.all()
+    found = find_copies(parts, np.ones(len(texts), dtype=bool)).alike
+    assert found.leader.tolist() == whole.alike.leader.tolist() == [-1, -1, -1, 1, -1, -1]
+    np.testing.assert_allclose(found.similarity, whole.alike.similarity, atol=0.02)
+    assert findings(*paths)["alike"].examples == (f"{paths[3]} = {paths[1]}",)
 
 
 def test_batches_make_no_difference(write, stories, monkeypatch) -> None:

@@ -24,7 +24,7 @@ from penjing.data.doctor.line_hashes import LINE
 from penjing.data.doctor.passages import EVERYTHING
 from penjing.data.doctor.scan import Scanned, Scanner
 from penjing.data.doctor.shingles import PASSAGE, SHINGLE
-from penjing.tokenizer.scripts import UNSPACED, script_of
+from penjing.tokenizer.scripts import UNSPACED, scripts_of
 
 CLASSES = class_table()
 any_text = st.text(
@@ -139,7 +139,8 @@ def test_scripts_are_those_of_unicode(script) -> None:
     own = [chr(code) for code in np.flatnonzero(number == CLASSES)]
     letters = [c for c in own if unicodedata.category(c)[0] == "L"]
     assert len(letters) > 20
-    assert [c for c in letters if script_of(c) != script.name] == []
+    scripts, names = scripts_of("".join(letters))
+    assert [c for c, n in zip(letters, scripts, strict=True) if names[n] != script.name] == []
     assert script.single == (script.name in UNSPACED)
 
 

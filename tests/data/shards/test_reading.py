@@ -169,7 +169,7 @@ def test_a_shard_that_is_cut_short_or_gone(shards: Path) -> None:
     [
         (lambda _: "{", "index.json is missing or damaged"),
         (lambda index: index | {"format": "other"}, "is no index of shards"),
-        (lambda index: index | {"version": 9}, "version 9, and this program knows 2"),
+        (lambda index: index | {"version": 9}, "version 9, and this program knows 3"),
         (lambda index: index | {"train": 3}, "index is damaged"),
         (lambda index: index | {"dtype": "float64"}, "'float64' is not one of the choices"),
         (lambda index: {k: index[k] for k in index if k != "train"}, "index is damaged"),
@@ -212,3 +212,16 @@ def test_another_tokenizer_in_the_folder_is_told(shards: Path) -> None:
     train_tokenizer([], TokenizerConfig(kind="byte")).save(shards)
     with pytest.raises(DataError, match=r"tokenizer\.json is not the tokenizer that the shards"):
         _ = Shards(shards).tokenizer
+
+
+def test_other_settings_of_the_tokenizer_are_told(shards: Path) -> None:
+    path = shards / "tokenizer_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(settings), encoding="utf-8")  # another layout is the same
+    Shards(shards).verify()
+    for changed in ({**settings, "chat_template": "{{ messages }}"}, {}):
+        path.write_text(json.dumps(changed), encoding="utf-8")
+        with pytest.raises(DataError, match=r"tokenizer_config\.json says something else than"):
+            _ = Shards(shards).tokenizer
+        with pytest.raises(DataError, match=r"tokenizer_config\.json says something else than"):
+            Shards(shards).verify()

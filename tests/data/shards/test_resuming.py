@@ -90,7 +90,7 @@ def settled(plan: Any, deadline: float) -> list[int] | None:
     return done if (done == still and not writing) or time.monotonic() > deadline else None
 
 
-@pytest.mark.parametrize("change", ["text", "tokenizer", "settings"])
+@pytest.mark.parametrize("change", ["text", "tokenizer", "end token", "settings"])
 def test_a_work_begun_with_something_else_is_not_gone_on_with(
     begun: Path,
     texts: Path,
@@ -105,6 +105,8 @@ def test_a_work_begun_with_something_else_is_not_gone_on_with(
         (texts / "more.txt").write_text("one more")
     elif change == "tokenizer":
         tokenizer = train_tokenizer([], TokenizerConfig(kind="byte"))
+    elif change == "end token":
+        tokenizer, change = Tokenizer(tokenizer.text), "tokenizer"
     else:
         config = ShardConfig(0.2, task_bytes=2000)
     with pytest.raises(DataError, match=rf"out\.partial holds .* with another {change}\. Call"):

@@ -3,20 +3,10 @@
 import gc
 
 import pytest
+from tests.generate.engine.settings import greedy
 
 from penjing.core.errors import BusyError, ConfigError, GenerationError
-from penjing.core.types import SamplingParams
 from penjing.generate.engine.engine import Engine
-
-
-def greedy(n: int, **more: object) -> SamplingParams:
-    return SamplingParams(temperature=0, max_new_tokens=n, **more)
-
-
-@pytest.fixture
-def engine(runner, byte_tokenizer) -> Engine:
-    return Engine(runner, byte_tokenizer, max_running=4, pass_tokens=16, stop_ids=())
-
 
 # Passes.
 
@@ -129,13 +119,25 @@ def test_the_queue_is_bounded_and_says_when_to_come_again(runner, byte_tokenizer
     for _ in range(15):
         next(first)
     others = [engine.submit([2], greedy(3)) for _ in range(2)]
-    with pytest.raises(BusyError, match="2 requests are waiting") as busy:
+    with pytest.raises(BusyError, match="1 running, 2 waiting") as busy:
         engine.submit([3], greedy(3))
     assert 3 < busy.value.retry_after <= 5  # 5 tokens are left
     list(first)
     engine.step()
     list(engine.submit([3], greedy(3)))
     assert all(len(list(other)) == 3 for other in others)
+
+
+def test_free_places_are_no_queue(engine):
+    """Nobody runs before the first pass, but those who come before it have their places."""
+    engine.max_waiting = 1
+    texts = [engine.submit([i], greedy(2)) for i in range(5)]
+    with pytest.raises(BusyError):
+        engine.submit([5], greedy(2))
+    engine.step()
+    with pytest.raises(BusyError, match="4 running, 1 waiting"):
+        engine.submit([5], greedy(2))
+    assert [len(list(text)) for text in texts] == [2] * 5
 
 
 def test_memory_is_given_once_and_holds_a_token(runner, byte_tokenizer):

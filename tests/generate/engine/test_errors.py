@@ -1,19 +1,15 @@
 """What goes wrong reaches those it concerns, and the engine goes on serving the others."""
 
+import numpy as np
 import pytest
+import torch
+from tests.generate.engine.settings import greedy
 
 from penjing.core.errors import ConfigError, GenerationError
-from penjing.core.types import SamplingParams
+from penjing.core.types import SamplingParams, Structure
 from penjing.generate.engine.engine import Engine
-
-
-def greedy(n: int, **more: object) -> SamplingParams:
-    return SamplingParams(temperature=0, max_new_tokens=n, **more)
-
-
-@pytest.fixture
-def engine(runner, byte_tokenizer) -> Engine:
-    return Engine(runner, byte_tokenizer, max_running=4, pass_tokens=16, stop_ids=())
+from penjing.generate.runners.torch_runner import TorchRunner
+from penjing.generate.single import generate
 
 
 def test_an_error_of_the_runner_reaches_those_it_concerns(engine):
@@ -104,3 +100,81 @@ def test_a_shorter_context_by_choice(runner, byte_tokenizer):
 
 def test_an_empty_prompt_begins_with_the_end_token(engine, byte_tokenizer):
     assert engine.submit("", greedy(1)).prompt_ids == (byte_tokenizer.eos_id,)
+
+
+# Pasts that readers bring.
+
+
+@pytest.mark.parametrize("kind", ["torch", "kernels"])
+@pytest.mark.parametrize(
+    ("other", "sizes"), [("torch", {"n_embd": 32}), ("kernels", {"n_layer": 2})]
+)
+def test_a_past_of_another_model_is_its_readers_error(
+    kind, other, sizes, tiny_runner, byte_tokenizer
+):
+    runner, stranger = tiny_runner(kind), tiny_runner(other, **sizes)
+    params = SamplingParams(seed=3, max_new_tokens=12)
+    alone = list(generate(runner, byte_tokenizer, [1, 2], params, stop_ids=()))
+    engine = Engine(runner, byte_tokenizer, stop_ids=())
+    good = engine.submit([1, 2], params)
+    said = [next(good)]
+    bad = engine.submit([1, 2, 3], greedy(9), past=stranger.new_past(20))
+    with pytest.raises(GenerationError, match=r"Make it with"):
+        next(bad)
+    assert said + list(good) == alone
+    assert engine.stats().failed == 1
+    for each in (runner, stranger):
+        each.close()
+
+
+def test_a_past_serves_one_text_at_a_time(engine, runner):
+    past = runner.new_past(30)
+    text = engine.submit([1, 2, 3], greedy(9), past=past)
+    next(text)
+    with pytest.raises(GenerationError, match="belongs to a text that is not finished"):
+        engine.submit([1, 2], greedy(3), past=past)
+    assert past.length == 3  # nothing was taken off it
+    assert len(list(text)) == 8
+    dropped = engine.submit([1, 2, 3], greedy(9), past=past)
+    next(dropped)
+    del dropped
+    assert len(list(engine.submit([1, 2], greedy(3), past=past))) == 3
+
+
+# Numbers that are none.
+
+
+def test_nan_in_one_weight_is_the_error_of_those_who_meet_it(tiny_model, byte_tokenizer):
+    model = tiny_model(tie_embeddings=False)
+    with torch.no_grad():
+        model.embedding.weight[77] = torch.nan
+    engine = Engine(TorchRunner(model, piece=8), byte_tokenizer, stop_ids=())
+    good = engine.submit([1, 2], greedy(9, logit_bias={77: -1e9}))
+    next(good)
+    with pytest.raises(GenerationError, match="logits at step 0 hold NaN"):
+        next(engine.submit([1, 77, 5], greedy(3)))
+    assert len(list(good)) == 8
+
+
+def test_nan_in_padding_is_no_log_probability(tiny_model, byte_tokenizer):
+    model = tiny_model(vocab_size=300, tie_embeddings=False)
+    with torch.no_grad():
+        model.unembedding.weight[290] = torch.nan
+    with pytest.raises(GenerationError, match="logits at step 0 hold NaN"):
+        next(Engine(TorchRunner(model), byte_tokenizer).submit([1, 2], greedy(3)))
+
+
+def test_end_tokens_outside_the_vocabulary_never_come(engine):
+    pytest.importorskip("llguidance")
+    tempted = {256: 100.0}  # the vocabulary's last
+    structure = Structure("regex", "[ab]{0,5}")
+    params = SamplingParams(structure=structure, logit_bias=tempted, max_new_tokens=9)
+    steps = list(engine.submit([1], params, stop_ids=[-1, 999]))
+    assert len("".join(step.text for step in steps)) == 5
+
+
+@pytest.mark.parametrize("seed", [np.int64(5), np.int64(-5), np.uint64(2**63 + 5)])
+def test_a_seed_may_be_a_number_of_numpy(engine, seed):
+    mine = engine.submit([1], SamplingParams(seed=seed, max_new_tokens=5))
+    same = engine.submit([1], SamplingParams(seed=int(seed), max_new_tokens=5))
+    assert mine.seed == same.seed and list(mine) == list(same)

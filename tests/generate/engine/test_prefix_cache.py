@@ -1,15 +1,11 @@
 """What was read once is not read again: counted in rows that went through the model."""
 
 import pytest
+from tests.generate.engine.settings import greedy
 
-from penjing.core.types import SamplingParams
 from penjing.generate.engine.engine import Engine
 from penjing.generate.engine.prefix_cache import common_prefix
 from penjing.generate.single import generate
-
-
-def greedy(n: int) -> SamplingParams:
-    return SamplingParams(temperature=0, max_new_tokens=n)
 
 
 @pytest.fixture

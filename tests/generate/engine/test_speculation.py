@@ -153,10 +153,12 @@ def test_it_is_refused_where_it_could_change_the_text(tiny_runner, byte_tokenize
         Engine(tiny_runner("torch"), byte_tokenizer, drafter=Lookup())
 
 
-def test_a_draft_model_must_have_the_same_vocabulary(exact_runner, byte_tokenizer):
+def test_a_draft_model_must_have_the_same_vocabulary(exact_runner, tiny_runner, byte_tokenizer):
     other = train_tokenizer(["abc"], TokenizerConfig(kind="char"))
     with pytest.raises(ConfigError, match=r"draft model's vocabulary \(\d+ tokens\) is not"):
         DraftModel(exact_runner, other, byte_tokenizer)
+    with pytest.raises(ConfigError, match="logits for 100 tokens, but its tokenizer has 257"):
+        DraftModel(tiny_runner("rows", vocab_size=100), byte_tokenizer, byte_tokenizer)
     swapped = train_tokenizer(["acb"], TokenizerConfig(kind="char", special_tokens=()))
     straight = train_tokenizer(["abb"], TokenizerConfig(kind="char", special_tokens=()))
     assert same_vocabulary(byte_tokenizer, byte_tokenizer)

@@ -5,21 +5,13 @@ import threading
 import time
 
 import pytest
+from tests.generate.engine.settings import greedy
 
 from penjing.core.errors import BusyError, GenerationError
 from penjing.core.types import SamplingParams
 from penjing.generate.engine.drafters import Lookup
 from penjing.generate.engine.engine import Engine
 from penjing.generate.single import generate
-
-
-def greedy(n: int, **more: object) -> SamplingParams:
-    return SamplingParams(temperature=0, max_new_tokens=n, **more)
-
-
-@pytest.fixture
-def engine(runner, byte_tokenizer) -> Engine:
-    return Engine(runner, byte_tokenizer, max_running=4, pass_tokens=16, stop_ids=())
 
 
 def test_many_threads_and_one_that_computes(runner, byte_tokenizer):

@@ -66,6 +66,12 @@ def test_a_tiny_temperature_neither_overflows_nor_keeps_what_is_far():
     assert filters.temperature(row([-30, -31]), 0.005).tolist() == [0, pytest.approx(-200)]
 
 
+def test_a_huge_temperature_keeps_what_was_removed_out():
+    assert filters.temperature(row([1, -np.inf, 2]), 1e300).tolist() == pytest.approx(
+        [0, -np.inf, 0], abs=1e-30
+    )
+
+
 # Each filter against float64.
 
 

@@ -99,3 +99,14 @@ def test_the_surprise_settles_at_tau(version, tau):
 def test_greedy_has_nothing_to_hold():
     sampler = Sampler(SamplingParams(mirostat=2, temperature=0), 3)
     assert list(sampler.steps) == ["temperature"] and sampler.state.surprise is None
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(("tau", "eta"), [(5.0, 1e308), (1e308, 1e308), (1e308, 0.1)])
+def test_extreme_settings_leave_a_number(version, tau, eta):
+    params = SamplingParams(mirostat=version, mirostat_tau=tau, mirostat_eta=eta, seed=1)
+    sampler = Sampler(params, 300)
+    rows = np.random.default_rng(0).normal(size=(40, 300)).astype(np.float32)
+    for logits in rows:
+        sampler.choose(logits)
+        assert np.isfinite(sampler.state.surprise.mu)

@@ -67,7 +67,6 @@ def _list() -> None:
 def _import(arguments: Arguments, out: Path) -> None:
     from penjing.cli.console import make_console, show, teller
     from penjing.core.files import check_free
-    from penjing.formats.importing import import_checkpoint
     from penjing.formats.opening import open_checkpoint
 
     console = make_console()
@@ -75,6 +74,8 @@ def _import(arguments: Arguments, out: Path) -> None:
     source = open_checkpoint(arguments.source, listener=teller(console))
     for name, value in _found(source):
         show(console, f"{name:<10} {value}")
+    from penjing.formats.importing import import_checkpoint  # now, for it loads torch
+
     made = import_checkpoint(source, out, arguments.dtype)
     for name, value in _made(made):
         show(console, f"{name:<10} {value}")

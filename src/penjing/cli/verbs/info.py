@@ -72,10 +72,11 @@ def model(path: Path) -> Iterator[Row]:
     """
     from penjing.cli.console import make_console, teller
     from penjing.formats.opening import open_checkpoint
-    from penjing.model.families import skeleton
     from penjing.report.units import size
 
     checkpoint = open_checkpoint(path, listener=teller(make_console(stderr=True)))
+    from penjing.model.families import skeleton  # now, for it loads torch
+
     tokenizer = checkpoint.tokenizer
     generation = checkpoint.generation
     checkpoint.weights()  # an error, if they are damaged

@@ -64,6 +64,7 @@ def run(args: Sequence[str]) -> int:
     config = arguments.settings
     if not config.data.sources:
         raise UsageError(f"No text to train on. {_on_a_file('FILE')}")
+    config.check()
     if arguments.dry_run and arguments.range_test:
         raise UsageError("--dry-run and --range-test are two questions: ask one at a time.")
     if arguments.dry_run:
@@ -158,10 +159,13 @@ def _resume(arguments: Arguments) -> int:
             "--resume goes on with the settings that the run began with: name no others. To train "
             "its model further in another way, start a new run with --from."
         )
-    from penjing.train.pretrain import resume
-
     run, accept = arguments.resume, arguments.accept_changed_data
     assert run is not None
+    from penjing.train.run import read_settings
+
+    read_settings(run)  # an error, if there is none
+    from penjing.train.pretrain import resume
+
     return _watched(
         lambda heard: resume(run, listeners=heard, accept_changed_data=accept),
         run,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from penjing.core.types import Document
     from penjing.data.batches import Tokens
     from penjing.tokenizer.tokenizer import Tokenizer
-    from penjing.transform.quantize import QuantizeConfig
+    from penjing.transform.config import QuantizeConfig
 
 COMPARED = ("int8", "int4-g32")  # where no scheme is named
 HELD_OUT = 0.3  # of the calibration text, where no other text is there to evaluate
@@ -90,18 +90,27 @@ def run(args: Sequence[str]) -> int:
     from penjing.cli.study_progress import StudyProgress
     from penjing.core.files import check_free, write_json
     from penjing.formats.opening import open_checkpoint
-    from penjing.transform.compare import Measuring, compare
+    from penjing.transform.config import Measuring
 
     if arguments.json is not None:
         check_free(arguments.json)
     configs = _configs(arguments)
     for config in configs:
         config.check(with_text=bool(arguments.calibrate))
+    measuring = Measuring(
+        window=arguments.window,
+        tokens=arguments.tokens,
+        speed=not arguments.no_speed,
+        threads=arguments.threads,
+    )
+    measuring.check()
     with StudyProgress() as progress:
         source = open_checkpoint(arguments.path, listener=progress)
         calibration, evaluation = _texts(arguments, source.tokenizer, progress)
         if evaluation is None:
             _say_what_is_missing(progress.console)
+        from penjing.transform.compare import compare  # now, for it loads torch
+
         comparison = compare(
             arguments.path,
             configs,
@@ -109,12 +118,7 @@ def run(args: Sequence[str]) -> int:
             evaluation=evaluation,
             form=arguments.format,
             out=arguments.out,
-            measuring=Measuring(
-                window=arguments.window,
-                tokens=arguments.tokens,
-                speed=not arguments.no_speed,
-                threads=arguments.threads,
-            ),
+            measuring=measuring,
             listener=progress,
         )
     show_comparison(progress.console, comparison)
@@ -126,7 +130,7 @@ def run(args: Sequence[str]) -> int:
 
 def _configs(arguments: Arguments) -> list["QuantizeConfig"]:
     """A way to quantize for each scheme and method; with a budget one mix for each method."""
-    from penjing.transform.quantize import QuantizeConfig
+    from penjing.transform.config import QuantizeConfig
 
     if not arguments.method:
         raise UsageError("Name a method: --method rtn.")
@@ -166,11 +170,12 @@ def _texts(
     Raises:
         UsageError: all that is to be evaluated is calibrated on.
     """
-    from penjing.data.batches import encode_documents
     from penjing.data.documents import split_documents
     from penjing.data.readers import read_documents
 
     def ids(documents: "Sequence[Document]") -> "Tokens":
+        from penjing.data.batches import encode_documents  # loads torch
+
         return encode_documents(documents, tokenizer)
 
     if not arguments.calibrate:

@@ -22,12 +22,14 @@ class Batch:
     validation: bool
     parts: list[Part] = field(default_factory=list)
     raws: list[bytes] = field(default_factory=list)
+    partial: list[bool] = field(default_factory=list)  # whether each is less than its document
     n_bytes: int = 0
     data: bytes = b""
 
-    def add(self, part: Part, raw: bytes) -> None:
-        """The next part, and its bytes in UTF-8."""
+    def add(self, part: Part, raw: bytes, *, partial: bool) -> None:
+        """The next part, its bytes in UTF-8, and whether it is less than its document."""
         self.parts.append(part)
+        self.partial.append(partial)
         self.raws.append(raw)
         self.n_bytes += len(raw)
 
@@ -39,7 +41,7 @@ class Batch:
     def scan(self, scanner: Scanner, limit: int) -> Scanned:
         """What is in it."""
         self.data = b"".join(self.raws)
-        return scanner.scan(self.data, np.cumsum(self.sizes), limit)
+        return scanner.scan(self.data, np.cumsum(self.sizes), limit, np.array(self.partial))
 
 
 def scanned(
@@ -65,12 +67,13 @@ def scanned(
 
 
 def _batches(parts: Iterator[tuple[Part, bytes, bool]]) -> Iterator[Batch]:
-    batch = Batch(validation=False)
+    batch, begun = Batch(validation=False), False
     for part, raw, validation in parts:
         if batch.parts and (batch.n_bytes >= _BYTES or batch.validation != validation):
             yield batch
             batch = Batch(validation)
         batch.validation = validation
-        batch.add(part, raw)
+        batch.add(part, raw, partial=begun or not part.ends)
+        begun = not part.ends
     if batch.parts:
         yield batch

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from penjing.core.errors import DataError
-from penjing.core.events import Event, Listener
+from penjing.core.events import Listener
 from penjing.core.files import atomic_file
+from penjing.core.meter import JobMeter
 from penjing.data.doctor.batch import scanned
 from penjing.data.doctor.lines import RepeatedLines
 from penjing.data.doctor.reading import FileSeen, all_sources, read_parts, settled, unreadable
@@ -109,15 +110,15 @@ class _Work:
             DataError: there are more documents than before, or fewer.
         """
         number, begins, total = 0, True, int(self.found.training.sum())
+        meter = JobMeter(self.listener)
         for source in self.sources:
             for part in read_parts(source, seen.append, repairing=self.config.repair):
                 if number < total:
                     yield part, number, begins
                 begins = part.ends
                 number += part.ends
-                if self.listener and number % 1000 == 0:
-                    data = {"label": label, "done": number / total, "eta": float("nan")}
-                    self.listener(Event("job", data))
+                if number % 1000 == 0:
+                    meter.tell(label, number / total)
         if number != total:
             raise DataError(
                 f"The text has changed while it was cleaned: {total:,} documents were examined, "

@@ -32,6 +32,7 @@ class Finding:
     severity: Severity
     values: Mapping[str, Any] = field(default_factory=dict)
     examples: tuple[str, ...] = ()
+    remedy: str = ""  # the words that say what to do, where they are not those of `kind`
 
 
 @dataclass(frozen=True)
@@ -186,12 +187,14 @@ def _leak(case: _Case) -> Iterator[Finding]:
     if known or leak.passages >= LEAK:
         share = known / leak.documents if leak.documents else 0.0
         bad = leak.passages >= LEAK or share >= MANY
+        near = not leak.named and len(case.copies.alike_rows)  # one may hold what leaks
         pairs = tuple(f"{case.name(left)} = {case.name(right)}" for left, right in leak.examples)
         yield Finding(
             "leak" if leak.named else "split_leak" if leak.documents else "tail_leak",
             "warning" if bad else "note",
             {"n": known, "validation": leak.documents, "passages": leak.passages},
             pairs,
+            remedy="" if known or near else "passage_leak",
         )
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-ROWS = 8  # values of a band: with 8 bits of each, a band is one 64-bit number
 SIMILAR = 0.8  # shared shingles, from which on two documents count as near duplicates
 _CHANCE = 1 / 256  # that 8 bits agree by chance
 _CHUNK = 2**16  # pairs compared at once
@@ -87,7 +86,8 @@ def find_alike(
     if not len(rows):
         return found
     leads = np.ones(len(rows), dtype=bool) if leaders is None else leaders[rows]
-    bands = np.ascontiguousarray(signatures[rows]).view(np.uint64)  # (rows, bands)
+    # A band is eight values as one number: (rows, bands).
+    bands = np.ascontiguousarray(signatures[rows]).view(np.uint64)
     for band in bands.T:
         order = np.argsort(band, kind="stable")
         for places, others in _candidates(band[order], leads[order]):

@@ -14,6 +14,7 @@ from penjing.data.damage import repair
 from penjing.data.encodings import Place, decode_stream, recognise
 from penjing.data.readers import READERS, Part, opened, reader_of, stream_parts
 from penjing.data.rows import read_parquet
+from penjing.data.seven_bit import hidden_encoding
 from penjing.data.sources import Source, find_sources
 
 _HEAD = 2**20  # bytes that an encoding is recognised by
@@ -139,7 +140,8 @@ def _mended(source: Source) -> tuple[bytes, str, int] | None:
         except DataError:
             pass
     with opened(source.path) as file:
-        found = repair(file.read())
+        raw = file.read()
+    found = None if hidden_encoding(raw) else repair(raw)
     return None if found is None else (found.text.encode("utf-8"), found.encoding, found.removed)
 
 

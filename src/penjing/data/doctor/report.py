@@ -68,7 +68,7 @@ def describe(finding: Finding, language: Language) -> tuple[str, str]:
     if "validation" in finding.values:
         shown["validation_n"] = f"{finding.values['validation']:,}"
         shown["validation"] = plural(finding.values["validation"], "document")
-    advice = words.get(f"{finding.kind}_do", "")
+    advice = words.get(f"{finding.remedy or finding.kind}_do", "")
     return words[finding.kind].format(**shown), advice.format(**shown)
 
 

@@ -23,7 +23,8 @@ class Scanned:
     words: NDArray[np.int64]  # (N,)
     shingles: NDArray[np.int64]  # (N,)
     languages: NDArray[np.int64]  # weight of common words, (N, languages)
-    signatures: NDArray[np.uint8]  # MinHash, 8 bits of each value, (N, BINS)
+    signatures: NDArray[np.uint8]  # MinHash, 8 bits of each value, (N, BINS); not of parts
+    least: NDArray[np.uint64]  # the least hash of each bin, of the parts, (parts, BINS)
     passage_hashes: NDArray[np.uint64]  # of those up to the limit, (P,)
     passage_ends: NDArray[np.int64]  # in the batch, (P,)
     line_hashes: NDArray[np.uint64]  # of the lines that are long enough, (L,)
@@ -37,13 +38,20 @@ class Scanner:
         self._class_of, self._small, self._misread = class_table(), lower_table(), misread_table()
         self._common, self._owners = common_words(self._small)
 
-    def scan(self, data: bytes, ends: NDArray[np.int64], limit: int) -> Scanned:
+    def scan(
+        self,
+        data: bytes,
+        ends: NDArray[np.int64],
+        limit: int,
+        parts: NDArray[np.bool_] | None = None,
+    ) -> Scanned:
         """What is in some documents.
 
         Args:
             data: their texts in UTF-8, one behind the other.
             ends: where each of them ends, (N,).
             limit: passages with a larger hash are left out.
+            parts: which of them are only parts of documents, (N,); None: none.
         """
         buffer, n = np.frombuffer(data, dtype=np.uint8), len(ends)
         classes = np.zeros((n, N_CLASSES), dtype=np.int64)
@@ -53,11 +61,16 @@ class Scanner:
         words, shingles = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         languages = np.zeros((n, len(WORDS)), dtype=np.int64)
         signatures = np.zeros((n, BINS), dtype=np.uint8)
+        piece_of = np.full(n, -1, dtype=np.int64)
+        rows = np.flatnonzero(parts) if parts is not None else np.empty(0, dtype=np.int64)
+        piece_of[rows] = np.arange(len(rows))
+        least = np.empty((len(rows), BINS), dtype=np.uint64)
         passages = np.empty(len(data), dtype=np.uint64)  # memory that is not written to is free
         where = np.empty(len(data), dtype=np.int64)
         n_passages = hash_words(
             buffer, ends, self._class_of, self._small, self._common, self._owners,
-            np.uint64(limit), words, shingles, languages, signatures, passages, where,
+            np.uint64(limit), piece_of, words, shingles, languages, signatures, least,
+            passages, where,
         )  # fmt: skip
 
         line_hashes, line_spans = self.lines(data, ends)
@@ -69,6 +82,7 @@ class Scanner:
             shingles=shingles,
             languages=languages,
             signatures=signatures,
+            least=least,
             passage_hashes=passages[:n_passages].copy(),
             passage_ends=where[:n_passages].copy(),
             line_hashes=line_hashes,

@@ -35,18 +35,20 @@ _HIGHEST = uint64(0xFFFFFFFFFFFFFFFF)
 @entry
 def hash_words(
     buffer, ends, class_of, small, common, owners, limit,
-    n_words, n_shingles, languages, signatures, hashes, where,
+    piece_of, n_words, n_shingles, languages, signatures, least, hashes, where,
 ):  # fmt: skip
-    """Fill the last six arrays, and `hashes` and `where` only as far as is returned.
+    """Fill the last seven arrays, and `hashes` and `where` only as far as is returned.
 
     Args:
         small: the small letter of each code point below its length.
         common: hashes of common words, by open addressing, (SLOTS,).
         owners: the languages of each of them, as `scan.common_words` has them.
         limit: passages with a larger hash are left out.
+        piece_of: the row in `least` of a document that is only a part of one, else -1, (N,).
         n_words, n_shingles: (N,), zeros before.
         languages: weight of common words, (N, languages), zeros before.
         signatures: 8 bits of each value, (N, BINS).
+        least: the least hash of each bin, for `sign`, (parts, BINS).
         hashes, where: of the passages, and where each ends, (P,).
     """
     powers = np.ones(2, dtype=np.uint64)  # what the word that drops out is multiplied with
@@ -86,9 +88,18 @@ def hash_words(
             at += length
         at = ends[doc]
         n_shingles[doc] = max(0, n_words[doc] - SHINGLE + 1)
-        if n_shingles[doc] >= LEAST_SHINGLES:
-            _sign(bins, signatures, doc)
+        if piece_of[doc] >= 0:
+            least[piece_of[doc]] = bins
+        elif n_shingles[doc] >= LEAST_SHINGLES:
+            _sign(bins, signatures[doc])
     return n_passages
+
+
+@entry
+def sign(least, signatures):
+    """The signatures, (N, BINS), of documents by the least hashes of their parts, (N, BINS)."""
+    for doc in range(len(least)):
+        _sign(least[doc], signatures[doc])
 
 
 @inlined
@@ -128,7 +139,7 @@ def _note(n_words, sums, bins, limit, at, hashes, where, n_passages):
 
 
 @inlined
-def _sign(bins, signatures, doc):
+def _sign(bins, signature):
     """From the least hash of each bin to 8 bits of each: empty bins borrow from full ones.
 
     One-permutation hashing (Li, Owen and Zhang 2012) with optimal densification (Shrivastava
@@ -140,4 +151,4 @@ def _sign(bins, signatures, doc):
         while bins[source] == _HIGHEST:
             attempt += uint64(1)
             source = np.int64(mix(uint64(i) * _ODD + attempt) & uint64(BINS - 1))
-        signatures[doc, i] = np.uint8(mix(bins[source] + _ODD) & uint64(0xFF))
+        signature[i] = np.uint8(mix(bins[source] + _ODD) & uint64(0xFF))

@@ -1,7 +1,7 @@
 """Everything that is found out about a text in one pass over it, in nearly flat memory.
 
-Some 250 bytes are kept of each document, besides some 60 MB for passages and lines and a sample of
-the text: it does not matter how long the documents are.
+Some 250 bytes are kept of each document, and a kilobyte for each megabyte of a long one, besides
+some 60 MB for passages and lines and a sample of the text.
 """
 
 import time
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penjing.core.errors import DataError
-from penjing.core.events import Event, Listener
+from penjing.core.events import Listener
+from penjing.core.meter import JobMeter
 from penjing.data.doctor.batch import Batch, scanned
 from penjing.data.doctor.characters import (
     CONTROL,
@@ -31,7 +32,7 @@ from penjing.data.doctor.phrases import has_phrase
 from penjing.data.doctor.reading import FileSeen, all_sources, read_parts, unreadable
 from penjing.data.doctor.sampling import TextSample
 from penjing.data.doctor.scan import Scanned
-from penjing.data.doctor.shingles import LEAST_SHINGLES
+from penjing.data.doctor.shingles import LEAST_SHINGLES, sign
 from penjing.data.readers import Part
 from penjing.data.sources import Source
 
@@ -41,7 +42,7 @@ _CLASSES = [CONTROL, LOST, INVISIBLE, PRIVATE, NO_CHARACTER]  # in the order of 
 _LEAST_MOJIBAKE = 3  # in a document: one may be meant
 _LOST_AS_GBK = "锟斤拷"  # two replacement characters in UTF-8, read as GBK
 _TICK_S = 0.1  # between two events
-_LEAST_SHARE = 0.01  # of the text, before anybody knows how long it will take
+_LEAST_SHARE = 0.01  # of the text: before, compiled code is being loaded
 
 
 @dataclass(frozen=True)
@@ -126,12 +127,13 @@ class _Taker:
         self.sources = Sources()
         self.passages = Passages()
         self._listener, self._total, self._repairing = listener, n_bytes, repairing
-        self._begin = self._told = time.monotonic()
+        self._meter, self._told = JobMeter(listener, least=_LEAST_SHARE), 0.0
         self._digests, self._lines, self._sample = Digests(), RepeatedLines(), TextSample(SAMPLE)
         self._characters = np.zeros(N_CLASSES, dtype=np.int64)
         self._troubles = dict.fromkeys(TROUBLES, 0)
         self._rows: dict[str, list[NDArray[np.int64]]] = {}
         self._signatures: list[NDArray[np.uint8]] = []
+        self._least: list[NDArray[np.uint64]] = []  # of documents in parts
         self._n_bytes = 0  # taken so far
 
     def read(self, found: Sequence[tuple[Source, bool]]) -> Iterator[tuple[Part, bytes, bool]]:
@@ -155,14 +157,9 @@ class _Taker:
             complete += n_bytes
 
     def _tell(self, done: int) -> None:
-        now = time.monotonic()
-        if self._listener is None or now - self._told < _TICK_S:
-            return
-        self._told = now
-        share = min(1.0, done / self._total) if self._total else 0.0
-        known = share > _LEAST_SHARE  # before, compiled code is being loaded
-        eta = (now - self._begin) / share * (1 - share) if known else float("inf")
-        self._listener(Event("job", {"label": "reading", "done": share, "eta": eta}))
+        if (now := self._meter.seconds) - self._told >= _TICK_S:
+            self._told = now
+            self._meter.tell("reading", done / self._total if self._total else 0.0)
 
     def take(self, batch: Batch, result: Scanned) -> None:
         """What was found in a batch."""
@@ -180,6 +177,7 @@ class _Taker:
         for name, column in columns.items():
             self._rows.setdefault(name, []).append(column.astype(np.int64))
         self._signatures.append(result.signatures)
+        self._least.append(result.least)
         self.passages.add(result.passage_hashes, result.passage_ends + self._n_bytes)
         self._n_bytes += int(sizes.sum())
         if not batch.validation:
@@ -204,8 +202,9 @@ class _Taker:
         rows = {name: np.concatenate(columns) for name, columns in self._rows.items()}
         ends = np.flatnonzero(rows["ends"])
         starts = np.concatenate([[0], ends[:-1] + 1])
-        whole = starts == ends
-        sums = {name: np.add.reduceat(rows[name], starts) for name in ("n_bytes", "characters")}
+        summed = ("n_bytes", "characters", "shingles")
+        sums = {name: np.add.reduceat(rows[name], starts) for name in summed}
+        comparable = sums["shingles"] >= LEAST_SHINGLES
         ledger = Ledger(
             sources=self.sources,
             table=self._digests.table(sums["n_bytes"], sums["characters"]),
@@ -213,8 +212,8 @@ class _Taker:
             languages=rows["languages"][starts],
             longest=np.maximum.reduceat(rows["longest"], starts),
             troubles=np.bitwise_or.reduceat(rows["troubles"], starts),
-            comparable=whole & (rows["shingles"][starts] >= LEAST_SHINGLES),
-            signatures=np.concatenate(self._signatures)[starts],
+            comparable=comparable,
+            signatures=self._all_signatures(starts, ends, comparable),
         )
         hashes, where = self.passages.arrays()
         return Survey(
@@ -228,3 +227,19 @@ class _Taker:
             sample=tuple(self._sample.texts()),
             seconds=seconds,
         )
+
+    def _all_signatures(
+        self, starts: NDArray[np.int64], ends: NDArray[np.int64], comparable: NDArray[np.bool_]
+    ) -> NDArray[np.uint8]:
+        """Of each document, (N, BINS): of one in parts, what is least in any of them counts."""
+        signatures = np.concatenate(self._signatures)[starts]
+        long = np.flatnonzero(starts < ends)
+        if len(long):
+            sizes = (ends - starts + 1)[long]
+            first = np.cumsum(sizes) - sizes
+            least = np.minimum.reduceat(np.concatenate(self._least), first)
+            some = comparable[long]
+            signed = np.zeros((int(some.sum()), signatures.shape[1]), dtype=np.uint8)
+            sign(least[some], signed)
+            signatures[long[some]] = signed
+        return signatures

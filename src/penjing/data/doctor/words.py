@@ -149,6 +149,13 @@ _PAIRS: dict[str, tuple[str, str]] = {
         "another one.",
         "验证损失会好于模型的真实水平：请清理文本，或用另外的文本验证。",
     ),
+    "passage_leak_do": (
+        "The validation loss would be better than the model: validate on another text, or take out "
+        "by hand what stands in both. `penjing data clean` compares documents as wholes, and none "
+        "of these is a copy.",
+        "验证损失会好于模型的真实水平：请用另外的文本验证，或手工去除两处都有的内容。"
+        "`penjing data clean` 比较的是整篇文档，而这里没有整篇的副本。",
+    ),
     "lines": (
         "{lines} in {least} places or more: {bytes}, {share} of the text.",
         "{n} 行出现在 {least} 处或更多：{bytes}，占文本 {share}。",

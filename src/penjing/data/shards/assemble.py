@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from penjing.core.files import atomic_directory
 from penjing.data.hashing import BYTES
 from penjing.data.shards.found import Found
-from penjing.data.shards.index import FORMAT, VERSION, Index, SplitIndex
+from penjing.data.shards.index import FORMAT, VERSION, Index, SplitIndex, settings_hash
 from penjing.data.shards.plan import Plan
 from penjing.data.shards.task import PIECE, Pieces
 from penjing.data.shards.writing import SplitWriter
@@ -72,6 +72,7 @@ def _index(
         version=VERSION,
         dtype="uint16" if plan.dtype.itemsize == 2 else "uint32",
         tokenizer=plan.tokenizer.fingerprint,
+        settings=settings_hash(plan.tokenizer.settings),
         vocab_size=plan.tokenizer.vocab_size,
         sources=tuple(text.sources),
         validation_fraction=float(plan.config.validation_fraction),

@@ -5,7 +5,6 @@ The work lies in a folder beside the shards, NAME.partial, until these are there
 
 import os
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +12,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from penjing.core.errors import DataError, StorageError
-from penjing.core.events import Event, Listener
+from penjing.core.events import Listener
 from penjing.core.files import check_free, storage_errors, sweep
+from penjing.core.meter import JobMeter
 from penjing.data.shards.assemble import assemble
 from penjing.data.shards.index import Index
 from penjing.data.shards.plan import PLAN, Plan, ShardConfig, load_plan, make_plan, unchanged
@@ -39,8 +39,7 @@ def encode_shards(
 ) -> Index:
     """Encode text into the new folder `out`, which `pretrain` reads like the text itself.
 
-    Called again after a kill, it goes on where it stood. Progress is told as events "job": {label,
-    done (0 .. 1), eta (seconds)}.
+    Called again after a kill, it goes on where it stood. Progress is told as "job" events.
 
     Args:
         sources: as `read_documents` takes them; what is piped ("-") is kept beside the work.
@@ -113,7 +112,7 @@ def begin(
         name
         for name, same in (
             ("text", unchanged(plan, sources)),
-            ("tokenizer", plan.tokenizer.fingerprint == tokenizer.fingerprint),
+            ("tokenizer", _ids_of(plan.tokenizer) == _ids_of(tokenizer)),
             ("settings", plan.config == config),
         )
         if not same
@@ -125,6 +124,11 @@ def begin(
             "anew."
         )
     return plan
+
+
+def _ids_of(tokenizer: Tokenizer) -> tuple[str, int | None]:
+    """What the ids follow from: each document's, and the one between two documents."""
+    return tokenizer.fingerprint, tokenizer.eos_id
 
 
 def jobs(plan: Plan) -> list[str]:
@@ -155,13 +159,12 @@ class _Meter:
     """Tells how far the work is."""
 
     def __init__(self, plan: Plan, listener: Listener | None) -> None:
-        self._plan, self._listener = plan, listener
+        self._plan = plan
         left = jobs(plan)
         self._total = sum(map(self._weight, [f"task {n}" for n in range(len(plan.tasks))])) or 1
-        self._before = self._total - sum(map(self._weight, left))
-        self._now = self._before
-        self._start = time.monotonic()
-        if self._before and left:
+        self._now = self._total - sum(map(self._weight, left))
+        self._meter = JobMeter(listener, before=self._share(self._now))
+        if self._now and left:
             self._tell("going on", self._now)
 
     def finished(self, job: str) -> None:
@@ -178,10 +181,8 @@ class _Meter:
             return 0
         return sum(max(1, part.end - part.start) for part in self._plan.tasks[int(number)])
 
+    def _share(self, done: float) -> float:
+        return done / self._total * (1 - ASSEMBLY)
+
     def _tell(self, label: str, done: float) -> None:
-        if self._listener is None:
-            return
-        whole = self._total / (1 - ASSEMBLY)
-        spent, new = time.monotonic() - self._start, done - self._before
-        eta = spent / new * (whole - done) if new > 0 else float("inf")
-        self._listener(Event("job", {"label": label, "done": done / whole, "eta": eta}))
+        self._meter.tell(label, self._share(done))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from penjing.core.config import from_dict, to_dict
 from penjing.core.errors import ConfigError, DataError
 from penjing.data.shards.place import INDEX
 
-FORMAT, VERSION = "penjing-shards", 2
+FORMAT, VERSION = "penjing-shards", 3
 BLOCK = 2**22  # bytes that share a checksum
 
 # A row for each document of a split.
@@ -63,6 +64,7 @@ class Index:
     version: int
     dtype: Literal["uint16", "uint32"]  # of the ids, little-endian
     tokenizer: str  # SHA-256 of tokenizer.json
+    settings: str  # SHA-256 of its settings: see `settings_hash`
     vocab_size: int
     sources: tuple[SourceFile, ...]
     validation_fraction: float
@@ -86,10 +88,18 @@ class Index:
         (folder / INDEX).write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def settings_hash(settings: Mapping[str, Any]) -> str:
+    """SHA-256 of what tokenizer_config.json says: the end token, the chat template."""
+    return _hash(settings)
+
+
 def _checksum(index: Index) -> str:
-    """Of the values, however they are laid out in the file."""
-    text = json.dumps(to_dict(replace(index, checksum="")), sort_keys=True)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return _hash(to_dict(replace(index, checksum="")))
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    """Of the values, however they are laid out in a file."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def load_index(folder: Path) -> Index:

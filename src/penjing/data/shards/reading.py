@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penjing.core.errors import DataError
-from penjing.data.shards.index import BLOCK, DOCUMENT, Index, ShardFile, SplitIndex, load_index
+from penjing.data.shards.index import (
+    BLOCK,
+    DOCUMENT,
+    Index,
+    ShardFile,
+    SplitIndex,
+    load_index,
+    settings_hash,
+)
 from penjing.tokenizer.tokenizer import Tokenizer
 
 
@@ -75,7 +83,7 @@ class Shards:
         """The tokenizer that the ids belong to.
 
         Raises:
-            DataError: the one in the folder is another.
+            DataError: the one in the folder is another, or its settings are.
             TokenizerError: it is missing or damaged.
         """
         tokenizer = Tokenizer.load(self.folder)
@@ -84,6 +92,12 @@ class Shards:
                 f"{self.folder / 'tokenizer.json'} is not the tokenizer that the shards beside it "
                 f"were made with: SHA-256 {tokenizer.fingerprint[:12]}, and the index says "
                 f"{self.index.tokenizer[:12]}. Bring the right one back, or encode the text anew."
+            )
+        if settings_hash(tokenizer.settings) != self.index.settings:
+            raise DataError(
+                f"{self.folder / 'tokenizer_config.json'} says something else than when the shards "
+                "beside it were made, such as another end token or chat template. Bring the right "
+                "one back, or encode the text anew."
             )
         return tokenizer
 
@@ -95,8 +109,10 @@ class Shards:
         """Read everything once, and compare it with the checksums.
 
         Raises:
-            DataError: a file is damaged; it says which, and where.
+            DataError: a file is damaged, or the tokenizer another; it says which, and where.
+            TokenizerError: as `tokenizer`.
         """
+        _ = self.tokenizer
         for split in (self.index.train, self.index.validation):
             for shard in split.shards:
                 _verify(self.folder, shard, self.index.id_type.itemsize)

@@ -82,7 +82,7 @@ class DraftModel(Drafter):
     often as the two distributions let it, greedy or not.
 
     Raises:
-        ConfigError: the vocabularies differ.
+        ConfigError: the vocabularies differ, or the draft model has fewer tokens than they.
     """
 
     def __init__(
@@ -99,6 +99,11 @@ class DraftModel(Drafter):
                 f"The draft model's vocabulary ({theirs.vocab_size} tokens) is not the model's "
                 f"({tokenizer.vocab_size}): its guesses would mean other words. Choose a draft "
                 "model that was made with the same tokenizer."
+            )
+        if runner.config.vocab_size < tokenizer.vocab_size:
+            raise ConfigError(
+                f"The draft model has logits for {runner.config.vocab_size} tokens, but its "
+                f"tokenizer has {tokenizer.vocab_size}. Use the tokenizer that it was trained with."
             )
         self.runner, self.n_tokens, self.pass_tokens = runner, tokenizer.vocab_size, pass_tokens
         self.bytes_per_token, self.clock = runner.bytes_per_token, clock

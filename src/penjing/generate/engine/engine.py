@@ -120,7 +120,7 @@ class Engine:
 
         Raises:
             GenerationError: a prompt or a setting that cannot be used, or that needs more memory
-                than the engine has; the engine is closed.
+                than the engine has; a past that another text is using; the engine is closed.
             BusyError: too many requests are waiting.
         """
         params = params or SamplingParams()
@@ -132,10 +132,7 @@ class Engine:
             on_overflow=on_overflow,
             stop_ids=self.stop_ids if stop_ids is None else stop_ids,
         )
-        if past is not None:
-            past.trim(min(past.length, request.n_prompt - 1))  # one token must be read anew
-            request.past = past
-        elif (needed := self.cache.needed(request)) > self.cache.budget:
+        if past is None and (needed := self.cache.needed(request)) > self.cache.budget:
             raise GenerationError(
                 f"A prompt of {request.n_prompt} tokens and max_new_tokens="
                 f"{params.max_new_tokens} need a cache of {needed} tokens, but the engine has "
@@ -144,16 +141,10 @@ class Engine:
             )
         with self._wake:
             self._check_open()
-            if len(self.scheduler.waiting) >= self.max_waiting and not self._in_pass:
+            if not self._in_pass:
                 self._reap()
-            if len(self.scheduler.waiting) >= self.max_waiting:
-                seconds = self._seconds_to_room()
-                raise BusyError(
-                    f"{self.max_waiting} requests are waiting already. Try again in "
-                    f"{seconds:.1f} s.",
-                    retry_after=seconds,
-                )
-            self.scheduler.waiting.append(request)
+            self._check_room()
+            self.scheduler.add(request, past)
             self._wake.notify()
         return Generation(self, request)
 
@@ -258,7 +249,7 @@ class Engine:
 
     def _reap(self) -> None:
         """End the requests that nobody reads."""
-        for request in [*self.scheduler.running, *self.scheduler.waiting]:
+        for request in self.scheduler.present:
             if request.closed:
                 self._end(request, None)
 
@@ -280,12 +271,20 @@ class Engine:
                     self._fail_all("The engine's thread has ended.")
 
     def _fail_all(self, message: str) -> None:
-        for request in [*self.scheduler.running, *self.scheduler.waiting]:
+        for request in self.scheduler.present:
             self._end(request, GenerationError(message))
 
     def _check_open(self) -> None:
         if self._closing:
             raise GenerationError("The engine is closed. Make a new one.")
+
+    def _check_room(self) -> None:
+        """Refuse one more than can run and wait (BusyError)."""
+        running, waiting = len(self.scheduler.running), len(self.scheduler.waiting)
+        if running + waiting >= self.scheduler.max_running + self.max_waiting:
+            seconds = self._seconds_to_room()
+            full = f"The engine is full: {running} running, {waiting} waiting."
+            raise BusyError(f"{full} Try again in {seconds:.1f} s.", retry_after=seconds)
 
     def _seconds_to_room(self) -> float:
         """When the next running text must have ended at the latest, as passes go now."""

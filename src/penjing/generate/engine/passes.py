@@ -7,7 +7,7 @@ from penjing.generate.engine.figures import EngineStats
 from penjing.generate.engine.request import Request
 from penjing.generate.engine.scheduler import Work
 from penjing.generate.engine.speculation import Speculation
-from penjing.generate.runners.runner import Runner
+from penjing.generate.runners.runner import Chunk, Runner
 from penjing.kernels.scores import Scores
 
 Ended = dict[Request, Exception | None]  # requests that came to their end, and what went wrong
@@ -37,12 +37,15 @@ class Passes:
         ended: Ended = {}
         try:
             for item, scores in zip(work, self._read(work), strict=True):
-                self._digest(item, scores, ended)
+                if isinstance(scores, Exception):
+                    ended[item.request] = scores
+                else:
+                    self._digest(item, scores, ended)
         except Exception as error:  # whatever it is, its readers are told, and others go on
             ended |= {item.request: error for item in work}
         return ended
 
-    def _read(self, work: Sequence[Work]) -> list[Scores]:
+    def _read(self, work: Sequence[Work]) -> Sequence[Scores | Exception]:
         """The scores of each part of the work, with guesses where they pay."""
         rows = sum(item.n for item in work)
         if self.speculation is not None:
@@ -50,13 +53,31 @@ class Passes:
             rows += sum(len(item.draft) for item in work)
         chunks = [item.chunk() for item in work]
         began = self.clock()
-        scores = self.runner.forward(chunks)
+        scores = self._forward(chunks)
         seconds = self.clock() - began
         if self.speculation is not None:
             self.speculation.times.record(rows, seconds)
         self.seconds += 0.1 * (seconds - self.seconds)
         self.stats.passes += 1
         self.stats.rows += rows
+        return scores
+
+    def _forward(self, chunks: Sequence[Chunk]) -> Sequence[Scores | Exception]:
+        """The scores of each chunk. Where all together cannot be read, each is read by itself, so
+        that what is wrong with one does not reach the others."""
+        lengths = [chunk.past.length for chunk in chunks]
+        try:
+            return self.runner.forward(chunks)
+        except Exception:  # whatever it is, it comes again where it belongs
+            return [self._alone(*each) for each in zip(chunks, lengths, strict=True)]
+
+    def _alone(self, chunk: Chunk, length: int) -> Scores | Exception:
+        """The scores of a chunk whose past had `length` positions, or why there are none."""
+        try:
+            chunk.past.trim(length)
+            (scores,) = self.runner.forward([chunk])
+        except Exception as error:  # whatever it is, its reader is told
+            return error
         return scores
 
     def _digest(self, item: Work, scores: Scores, ended: Ended) -> None:

@@ -4,6 +4,7 @@ It knows nothing of batches. The engine reads `unread` ids into `past`, and call
 the logits after the last of them; so the same code speaks alone and in company.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from operator import index
 from queue import SimpleQueue
@@ -14,7 +15,7 @@ from penjing.core.types import FilterRecord, FinishReason, SamplingParams, Token
 from penjing.generate.engine.stop import StopStrings
 from penjing.generate.runners.runner import Past
 from penjing.generate.sampling.candidates import Distribution, filter_record
-from penjing.generate.sampling.draw import summarize
+from penjing.generate.sampling.draw import check_logits, summarize
 from penjing.generate.sampling.sampler import Sampler
 from penjing.kernels.scores import Logits, Summary
 from penjing.tokenizer.stream import StreamDecoder
@@ -134,6 +135,8 @@ class Request:
 
         n = self.tokenizer.vocab_size  # what lies beyond is padding
         summary = summary or summarize(logits)
+        if math.isnan(summary.logsumexp):  # of padding too: it has its share of the probability
+            check_logits(logits, f"The model's logits at step {self.n_output}")
         known = summary if n == len(logits) else None
         id = self.sampler.choose(logits[:n], watch if params.trace else None, known)
         self.ids.append(id)

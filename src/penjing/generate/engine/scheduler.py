@@ -9,9 +9,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from penjing.core.errors import GenerationError
 from penjing.generate.engine.prefix_cache import PrefixCache
 from penjing.generate.engine.request import Request
-from penjing.generate.runners.runner import Chunk
+from penjing.generate.runners.runner import Chunk, Past
 
 
 @dataclass
@@ -52,6 +53,27 @@ class Scheduler:
     def busy(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.running or self.waiting)
+
+    @property
+    def present(self) -> list[Request]:
+        """All who are here: first those who run."""
+        return [*self.running, *self.waiting]
+
+    def add(self, request: Request, past: Past | None = None) -> None:
+        """Queue `request`, which may bring a past of its own.
+
+        Raises:
+            GenerationError: another text is still using that past.
+        """
+        if past is not None:
+            if any(other.past is past for other in self.present):
+                raise GenerationError(
+                    "The past that was given belongs to a text that is not finished. Wait for its "
+                    "end, or give a copy (`fork`)."
+                )
+            past.trim(min(past.length, request.n_prompt - 1))  # one token must be read anew
+            request.past = past
+        self.waiting.append(request)
 
     def plan(self) -> list[Work]:
         """The next pass; empty when there is nothing to do."""

@@ -1,10 +1,10 @@
 """The runner that every model has: its own torch module, one chunk after the other."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 
+from penjing.core.errors import GenerationError
 from penjing.generate.inference import inference
 from penjing.generate.runners.runner import Chunk, Past, Runner
 from penjing.kernels.scores import Logits, Scores
@@ -41,7 +41,14 @@ class TorchRunner(Runner):
 
     def _read(self, chunk: Chunk) -> Logits:
         ids = torch.tensor([chunk.ids], device=self.device)  # (1, T)
-        hidden = self.model.hidden(ids, cache=cast(Cache, chunk.past))  # (1, T, C)
+        hidden = self.model.hidden(ids, cache=self._own(chunk.past))  # (1, T, C)
         last = hidden[:, ids.size(1) - chunk.n_logits :]
         logits: Logits = self.model.head(last)[0].float().cpu().numpy()  # (n_logits, V)
         return logits
+
+    def _own(self, past: Past) -> Cache:
+        if isinstance(past, Cache) and past.config == self.config:
+            return past
+        raise GenerationError(
+            "The past was made for another model. Make it with `new_past` of the same runner."
+        )

@@ -14,6 +14,7 @@ from penjing.kernels.scores import Logits
 # Below this temperature the largest logit is moved to 0 first, lest the quotients overflow.
 TINY_TEMPERATURE = 0.01
 _TINY_FLOAT = float(np.finfo(np.float32).tiny)
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
 _FIRST = 1024  # tokens that are put in order at first: most often they are enough
 
 
@@ -28,7 +29,7 @@ def temperature(logits: Logits, t: float) -> Logits:
     if t < TINY_TEMPERATURE:
         logits, t = logits - logits.max(), max(t, _TINY_FLOAT)
     with np.errstate(over="ignore"):  # to -inf, which is right
-        divided: Logits = logits / np.float32(t)
+        divided: Logits = logits / np.float32(min(t, _LARGEST_FLOAT))
     return divided
 
 

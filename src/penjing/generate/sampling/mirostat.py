@@ -14,6 +14,7 @@ from penjing.generate.sampling.filters import keep, temperature, top_k
 from penjing.kernels.scores import Logits
 
 M = 100  # tokens that version 1 estimates Zipf's exponent from
+MOST = 1e9  # bits: no token surprises so much, and `mu` stays a number whatever the settings are
 
 
 def mirostat_v1(logits: Logits, mu: float) -> Logits:
@@ -55,12 +56,13 @@ class Surprise:
 
     def __init__(self, tau: float, eta: float, mu: float | None = None) -> None:
         self.tau, self.eta = tau, eta
-        self.mu = 2 * tau if mu is None else mu
+        self.mu = min(2 * tau, MOST) if mu is None else mu
 
     def observe(self, logits: Logits, id: int) -> None:
         """`id` was drawn from softmax(logits)."""
         bits = (logsumexp(logits) - float(logits[id])) / math.log(2)
-        self.mu -= self.eta * (bits - self.tau)
+        mu = self.mu - self.eta * (bits - self.tau)
+        self.mu = min(max(mu, -MOST), MOST)
 
     def fork(self) -> "Surprise":
         """The same state, which goes on by itself."""

@@ -22,6 +22,7 @@ import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from operator import index
 
 import numpy as np
 
@@ -153,7 +154,7 @@ class Sampler:
         self.steps = {name: step for name, step in STEPS.items() if step.active(params)}
         # Greedy choice from the logits as they are; `watch` must be shown the steps all the same.
         self._plain = params.temperature == 0 and self.steps.keys() <= {"temperature"}
-        self.seed = secrets.randbits(32) if params.seed is None else params.seed
+        self.seed = secrets.randbits(32) if params.seed is None else index(params.seed)
         self.state = State(params, vocab_size, prompt, self.seed, tokenizer, stop_ids)
 
     @property

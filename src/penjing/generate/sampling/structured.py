@@ -42,7 +42,7 @@ class Grammar:
     ) -> None:
         guidance = _guidance()
         self._structure, self._vocab_size = structure, tokenizer.vocab_size
-        self._stop_ids = [id for id in stop_ids if id < tokenizer.vocab_size]
+        self._stop_ids = [id for id in stop_ids if 0 <= id < tokenizer.vocab_size]
         with _LOCK:  # once for a tokenizer, and not by two threads
             vocabulary = _vocabulary(tokenizer)
         source = _source(structure)

@@ -5,7 +5,6 @@ some to be compiled; so a small text is merged in Python, as `learn` explains it
 """
 
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -46,17 +45,13 @@ def learn_steps(
     if sample.n_bytes <= SMALL:
         return plainly(sample.texts, split, han, size)
     from penjing.compiling.functions import COMPILING_FAILED
+    from penjing.compiling.notice import warn_of_failure
 
     try:
         _get_ready(split, han)  # if anything fails, it is this
     except COMPILING_FAILED as error:
-        cause = str(error).strip().partition("\n")[0]
-        warnings.warn(
-            f"The fast trainer cannot be compiled here ({cause}); training takes longer, and gives "
-            "the same tokenizer.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        without = "training takes longer, and gives the same tokenizer"
+        warn_of_failure("The fast trainer", error, without)
         return plainly(sample.texts, split, han, size)
     return compiled(sample.given_away(), split, han, size, on_tokens)
 

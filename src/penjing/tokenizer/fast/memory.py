@@ -62,7 +62,6 @@ quad = _reader(ir.IntType(32), types.int64)
 number = _reader(ir.IntType(64), types.int64)
 load = _reader(ir.IntType(64), types.uint64)
 # write(address, integer): its lowest bits.
-write_byte = _writer(ir.IntType(8))
 write_quad = _writer(ir.IntType(32))
 write = _writer(ir.IntType(64))
 

@@ -173,7 +173,7 @@ def _data_notes(tokens: int, text_tokens: int, parameters: int) -> Iterator[str]
         more = "more text" if short == "text" else "more train.steps"
         yield (
             f"Few tokens for the size: the model has {parameters:,} parameters and learns from "
-            f"{useful:,} tokens, {useful / parameters:.1f} for each parameter, where about "
+            f"{useful:,} tokens, {useful / parameters:.2g} for each parameter, where about "
             f"{ENOUGH} make the best of the arithmetic (Hoffmann et al. 2022). It would gain from "
             f"{more}; a smaller model would lose little."
         )

@@ -6,6 +6,7 @@ joined.
 """
 
 import unicodedata
+from collections.abc import Iterator
 
 _JOINER = "\u200d"
 _EXTENDING = {  # what belongs to the character before it, besides the marks (categories M*)
@@ -38,6 +39,18 @@ def is_boundary(text: str, at: int, flag_letters: int | None = None) -> bool:
         letters = _flag_letters_before(text, at) if flag_letters is None else flag_letters
         return letters % 2 == 0
     return not _joins_hangul(before, after)
+
+
+def characters(text: str) -> Iterator[str]:
+    """The characters one after the other, each as its code points."""
+    begin, flag_letters = 0, 0
+    for n, char in enumerate(text):
+        if n and is_boundary(text, n, flag_letters):
+            yield text[begin:n]
+            begin = n
+        flag_letters = flag_letters + 1 if is_flag_letter(char) else 0
+    if text:
+        yield text[begin:]
 
 
 def _is_control(char: str) -> bool:

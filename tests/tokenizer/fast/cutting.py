@@ -1,4 +1,4 @@
-"""The words of a text, found as fast as it can be read."""
+"""The words of a text, as the compiled scanners find them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,7 @@ _ROOM = 1 << 16  # words that are found in one call
 def word_ends(text: bytes, split: str) -> NDArray[np.int64]:
     """The byte offsets at which the words of a UTF-8 text end, as the rule's expression cuts it.
 
-    `split` is a name of SPLITS, or "cl100k": tiktoken's own form of it. Valid UTF-8 is taken for
-    granted. The last offset is the length of the text.
+    `split` is a name of RULES. The last offset is the length of the text.
     """
     data = np.frombuffer(text, np.uint8)
     ends: list[NDArray[np.int64]] = []
@@ -30,7 +29,7 @@ def word_ends(text: bytes, split: str) -> NDArray[np.int64]:
 
 
 @entry
-def _fill(text, start, classes, scanner, ends):
+def _fill(text, start, classes, scanner, ends):  # type: ignore[no-untyped-def]
     """Ends of the words from `start` on, as many as there is room for -> how many."""
     begin, classes_at = address(text), address(classes)
     i, end = begin + start, begin + len(text)

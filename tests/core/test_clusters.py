@@ -5,7 +5,7 @@ import regex
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from penjing.tokenizer.clusters import is_boundary
+from penjing.core.clusters import characters, is_boundary
 
 ALPHABET = (
     "ab \r\n\t今𠮷龘é©✂❤❤️👨👩👧👦👍\u200d\u200c\u0301\u0302\ufe0f\u20e3"
@@ -57,3 +57,10 @@ def test_flag_letters_may_be_counted_by_the_caller(text: str) -> None:
 def test_what_readers_count(text: str, characters: int) -> None:
     assert sum(is_boundary(text, at) for at in range(len(text))) == characters
     assert len(regex.findall(r"\X", text)) == characters
+
+
+@given(st.text(alphabet="a今👨👩\u200d\u0301\ufe0f🇨🇳🇯", max_size=12))
+def test_characters_end_at_the_boundaries(text: str) -> None:
+    ends = [n for n in range(1, len(text)) if is_boundary(text, n)]
+    pairs = zip([0, *ends], [*ends, len(text)], strict=True)
+    assert list(characters(text)) == [text[a:b] for a, b in pairs if a < b]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.tokenizer.fast.cutting import word_ends
 from tokenizers import Regex, pre_tokenizers
 
 from penjing.tokenizer.fast.scanner import RULES
-from penjing.tokenizer.fast.split import word_ends
 from penjing.tokenizer.splits import CL100K, SPLITS, encoding_splitter
 
 # Letters with and without case, marks, numbers, spaces and signs of all widths in UTF-8.
