@@ -257,7 +257,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(chat_dir, capfd):
 
 @pytest.mark.skipif(os.name != "posix", reason="terminals are made another way there")
 def test_in_a_terminal(chat_dir):
-    """Typed, answered, stopped with Ctrl-C, left with Ctrl-D."""
+    """Typed in Chinese in the locale C, answered, stopped with Ctrl-C, left with Ctrl-D."""
     ours, theirs = pty.openpty()
     words = ["chat", str(chat_dir), "--threads", "1", "--temperature", "0"]
     process = subprocess.Popen(
@@ -266,7 +266,7 @@ def test_in_a_terminal(chat_dir):
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        env={**os.environ, "TERM": "dumb", "PYTHONUTF8": "1"},
+        env={**os.environ, "TERM": "dumb", "PYTHONUTF8": "1", "LC_ALL": "C"},
     )
     os.close(theirs)
     seen = b""
@@ -283,7 +283,7 @@ def test_in_a_terminal(chat_dir):
 
     until(b"Ctrl-D leaves")
     until(b"> ")
-    os.write(ours, "今天\n".encode())
+    os.write(ours, "今天气\x7f\n".encode())  # a backspace, too
     until(b"8 tokens")
     until(b"> ")
     time.sleep(1)  # readline shows the prompt a little before it listens

@@ -161,7 +161,7 @@ def tokens(n: int) -> Tokens:
         (20_000, 100_000, 10_000, ["more train.steps"]),
         (20_000, 10_000, 10_000, ["more text"]),
         (90_000, 10_000, 1000, ["reads its text 9.0 times"]),
-        (90_000, 10_000, 10_000, ["4.0 for each parameter", "reads its text 9.0 times"]),
+        (90_000, 10_000, 10_000, ["4 for each parameter", "reads its text 9.0 times"]),
     ],
 )
 def test_too_little_data_is_said(read: int, text: int, parameters: int, said: list[str]) -> None:
